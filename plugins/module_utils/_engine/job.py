@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The description of a host's backups: jobs, their sources, stores, hooks and retention, parsed and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from .errors import ConfigurationError, NotFoundError
+from .options import Option, check
+
+_HOOK = (
+    Option("command", "list", "The program and its arguments. No shell is involved.", required=True),
+    Option("timeout", "duration", "How long it may run before it is killed and counts as failed.", default="10m"),
+)
+
+HOOK_POINTS = ("before", "after", "on_failure", "before_restore", "after_restore")
+
+_HOOKS = (
+    Option("before", "list", "Run before a backup. The first that fails stops the run.", elements="dict", options=_HOOK),
+    Option("after", "list", "Run after a backup that was committed.", elements="dict", options=_HOOK),
+    Option("on_failure", "list", "Run when a backup failed, whatever made it fail.", elements="dict", options=_HOOK),
+    Option(
+        "before_restore", "list", "Run before a restore writes anything, to stop a service, say.", elements="dict", options=_HOOK
+    ),
+    Option(
+        "after_restore", "list", "Run after a restore, also after one that failed and was undone.", elements="dict", options=_HOOK
+    ),
+)
+
+_KEEP = (
+    Option("keep_last", "int", "Keep the newest backups, this many.", minimum=1),
+    Option("keep_hourly", "int", "Keep the newest backup of each of the last hours that have one, this many.", minimum=1),
+    Option("keep_daily", "int", "Keep the newest backup of each of the last days that have one, this many.", minimum=1),
+    Option("keep_weekly", "int", "Keep the newest backup of each of the last ISO weeks that have one, this many.", minimum=1),
+    Option("keep_monthly", "int", "Keep the newest backup of each of the last months that have one, this many.", minimum=1),
+    Option("keep_yearly", "int", "Keep the newest backup of each of the last years that have one, this many.", minimum=1),
+    Option("keep_within", "duration", "Keep every backup that is younger than this."),
+)
+
+RETENTION = _KEEP + (
+    Option("min_keep", "int", "Never go below this many backups, whatever the other rules say.", default=1, minimum=1),
+    Option(
+        "tags",
+        "list",
+        "Rules for the backups of one tag. They are then kept by these rules alone.",
+        elements="dict",
+        options=(Option("name", "name", "The tag.", required=True),) + _KEEP,
+    ),
+)
+
+COMPRESSION = (
+    Option(
+        "algorithm",
+        "str",
+        "How data is compressed. Default: V(zstd), and V(gzip) (deflate) in a zip.",
+        choices=("zstd", "gzip", "none"),
+    ),
+    Option("level", "int", "The level: 1 to 19 for V(zstd) (default 3), 0 to 9 for V(gzip) (default 6).", minimum=0, maximum=19),
+)
+
+JOB = (
+    Option("name", "name", "The name of the job.", required=True),
+    Option(
+        "sources",
+        "list",
+        "What to read, and later to write back.",
+        required=True,
+        elements="dict",
+        drivers="sources",
+        options=(Option("name", "name", "The name of the source; its component in a backup has the same.", required=True),),
+    ),
+    Option("stores", "list", "The names of the stores that each get a copy.", required=True, elements="name"),
+    Option("format", "str", "The archive format of trees of files.", default="tar", choices=("tar", "zip")),
+    Option("compression", "dict", "How components are compressed.", default={}, options=COMPRESSION),
+    Option("retention", "dict", "Which backups C(prune) keeps. Without any rule it keeps all.", default={}, options=RETENTION),
+    Option("hooks", "dict", "Programs to run around a backup or a restore.", default={}, options=_HOOKS),
+    Option(
+        "timezone",
+        "str",
+        "The time zone of the retention's hours, days, weeks, months and years, as in the IANA database. Default: the host's.",
+        example="Europe/Madrid",
+    ),
+    Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
+    Option("lock_timeout", "duration", "How long to wait for another run of the same job.", default="0s"),
+)
+
+STORE = (Option("name", "name", "The name of the store.", required=True),)
+
+CONFIG = (
+    Option("host", "host", "The name under which this host's backups are stored. It is never guessed.", required=True),
+    Option("stores", "list", "The places that keep backups.", elements="dict", drivers="stores", options=STORE),
+    Option("jobs", "list", "The jobs of this host.", elements="dict", options=JOB),
+    Option("state_dir", "path", "Where status files, locks and logs are kept.", example="/var/lib/fleet-backup"),
+)
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    name: str
+    driver: str
+    options: t.Dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    name: str
+    driver: str
+    options: t.Dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Hook:
+    command: t.Tuple[str, ...]
+    timeout: int
+
+
+@dataclass(frozen=True)
+class Compression:
+    """``algorithm``: zstd, gzip or none; ``level`` within what it allows."""
+
+    algorithm: str
+    level: int
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    sources: t.Tuple[SourceConfig, ...]
+    stores: t.Tuple[str, ...]
+    format: str
+    compression: Compression
+    retention: t.Dict[str, t.Any]
+    hooks: t.Dict[str, t.Tuple[Hook, ...]]
+    timezone: t.Optional[str]
+    max_age: t.Optional[int]
+    lock_timeout: int
+
+
+@dataclass(frozen=True)
+class Config:
+    host: str
+    stores: t.Tuple[StoreConfig, ...]
+    jobs: t.Tuple[Job, ...]
+    state_dir: str
+    origin: t.Dict[str, str] = field(default_factory=dict)
+
+    def job(self, name: str) -> Job:
+        """Return the job called ``name``; NotFoundError names those that exist."""
+        for job in self.jobs:
+            if job.name == name:
+                return job
+        raise NotFoundError("there is no job %r; the jobs are: %s" % (name, ", ".join(j.name for j in self.jobs) or "none"))
+
+    def store(self, name: str) -> StoreConfig:
+        """Return the store called ``name``; NotFoundError names those that exist."""
+        for store in self.stores:
+            if store.name == name:
+                return store
+        raise NotFoundError(
+            "there is no store %r; the stores are: %s" % (name, ", ".join(s.name for s in self.stores) or "none")
+        )
+
+
+def parse_config(description: t.Any) -> Config:
+    """Return the checked form of a whole description (what a host's job file holds).
+
+    Raises ConfigurationError listing every problem with its place.
+    """
+    value = check(description, CONFIG, "")
+    problems: t.List[str] = []
+    stores = tuple(StoreConfig(s["name"], s["driver"], s["options"]) for s in value["stores"])
+    jobs = tuple(_job(j, "jobs[%d]" % n, {s.name for s in stores}, problems) for n, j in enumerate(value["jobs"]))
+    if problems:
+        raise ConfigurationError(*problems)
+    return Config(value["host"], stores, jobs, value["state_dir"] or default_state_dir())
+
+
+def load_config(path: str) -> Config:
+    """Read a job file, or every ``*.json`` of a folder and of its ``conf.d``, and return the checked description.
+
+    Lists (stores, jobs) of several files are joined. Raises ConfigurationError.
+    """
+    merged: t.Dict[str, t.Any] = {}
+    files = _config_files(path)
+    for name in files:
+        part = _read_json(name)
+        if not isinstance(part, dict):
+            raise ConfigurationError("%s: must hold one JSON object" % name)
+        for key, value in part.items():
+            if isinstance(merged.get(key), list) and isinstance(value, list):
+                merged[key] = merged[key] + value
+            elif key in merged and merged[key] != value:
+                raise ConfigurationError("%s: %s is already set to %r by another file" % (name, key, merged[key]))
+            else:
+                merged[key] = value
+    try:
+        return parse_config(merged)
+    except ConfigurationError as error:
+        raise ConfigurationError(*["%s: %s" % (", ".join(files), p) for p in error.problems]) from None
+
+
+def default_state_dir() -> str:
+    """The folder for status files, locks and logs: the system's for root, the user's own otherwise."""
+    from .system import is_superuser
+
+    if os.name == "nt":
+        return os.path.join(os.environ.get("PROGRAMDATA", "C:\\ProgramData"), "fleet-backup")
+    if is_superuser():
+        return "/var/lib/fleet-backup"
+    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "fleet-backup")
+
+
+def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], problems: t.List[str]) -> Job:
+    for n, name in enumerate(value["stores"]):
+        if name not in stores:
+            problems.append("%s.stores[%d]: there is no store %r; define it under stores, or name one that is" % (place, n, name))
+        if name in value["stores"][:n]:
+            problems.append("%s.stores[%d]: %r is named twice" % (place, n, name))
+    for n, source in enumerate(value["sources"]):
+        _check_source(source, "%s.sources[%d].%s" % (place, n, source["driver"]), problems)
+    _check_timezone(value["timezone"], place + ".timezone", problems)
+    hooks = value["hooks"]
+    return Job(
+        name=value["name"],
+        sources=tuple(SourceConfig(s["name"], s["driver"], s["options"]) for s in value["sources"]),
+        stores=tuple(value["stores"]),
+        format=value["format"],
+        compression=_compression(value["format"], value["compression"], place + ".compression", problems),
+        retention=value["retention"],
+        hooks={point: tuple(Hook(tuple(h["command"]), h["timeout"]) for h in hooks[point]) for point in HOOK_POINTS},
+        timezone=value["timezone"],
+        max_age=value["max_age"],
+        lock_timeout=value["lock_timeout"],
+    )
+
+
+def _check_source(source: t.Dict[str, t.Any], place: str, problems: t.List[str]) -> None:
+    """Let the driver check what one option alone cannot tell (patterns that do not parse, options that exclude each other)."""
+    from .sources import load
+
+    problems.extend("%s.%s" % (place, problem) for problem in load(source["driver"]).check_options(source["options"]))
+
+
+def _compression(archive: str, value: t.Dict[str, t.Any], place: str, problems: t.List[str]) -> Compression:
+    algorithm = value["algorithm"] or ("gzip" if archive == "zip" else "zstd")
+    if archive == "zip" and algorithm == "zstd":
+        problems.append("%s.algorithm: a zip is compressed with gzip's method (deflate) or not at all; use gzip or none" % place)
+    low, high, default = {"zstd": (1, 19, 3), "gzip": (0, 9, 6), "none": (0, 0, 0)}[algorithm]
+    level = default if value["level"] is None else value["level"]
+    if not low <= level <= high:
+        problems.append("%s.level: must be %d to %d for %s, not %d" % (place, low, high, algorithm, level))
+    return Compression(algorithm, level)
+
+
+def _check_timezone(name: t.Optional[str], place: str, problems: t.List[str]) -> None:
+    if name is None:
+        return
+    try:
+        import zoneinfo
+
+        zoneinfo.ZoneInfo(name)
+    except Exception:
+        problems.append("%s: %r is no time zone of this host's IANA database (Europe/Madrid, UTC, ...)" % (place, name))
+
+
+def _config_files(path: str) -> t.List[str]:
+    if not os.path.isdir(path):
+        return [path]
+    files = []
+    for folder in (path, os.path.join(path, "conf.d")):
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ConfigurationError("%s: cannot be read: %s" % (folder, error.strerror)) from None
+        files += [os.path.join(folder, n) for n in names if n.endswith(".json") and not n.startswith(".")]
+    if not files:
+        raise ConfigurationError("%s: there is no job file (*.json) in this folder" % path)
+    return files
+
+
+def _read_json(path: str) -> t.Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        raise ConfigurationError("%s: there is no such file; --config names a job file or a folder of them" % path) from None
+    except OSError as error:
+        raise ConfigurationError("%s: cannot be read: %s" % (path, error.strerror)) from None
+    except ValueError as error:
+        raise ConfigurationError("%s: is not valid JSON: %s" % (path, error)) from None

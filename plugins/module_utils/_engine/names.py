@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and backup ids: what is allowed, how an id is made and read (docs/format.md, Names)."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import typing as t
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_HOST = re.compile(r"[a-z0-9][a-z0-9_.-]{0,252}\Z")
+_ID = re.compile(r"(\d{8}T\d{6}Z)-(full|differential|incremental)-([a-z0-9][a-z0-9_-]{0,62})-([0-9a-f]{4})\Z")
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved, also with an extension.
+_WINDOWS_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul"] + ["com%d" % n for n in range(1, 10)] + ["lpt%d" % n for n in range(1, 10)]
+)
+
+KINDS = ("full", "differential", "incremental")
+
+NAME_RULE = "1 to 63 of a-z, 0-9, '_' and '-', starting with a letter or digit, and no Windows device name"
+HOST_RULE = "1 to 253 of a-z, 0-9, '_', '-' and '.', starting with a letter or digit, and no Windows device name"
+
+
+def is_name(text: str) -> bool:
+    """True for a valid job, source, store or tag name."""
+    return bool(_NAME.match(text)) and text not in _WINDOWS_DEVICES
+
+
+def is_host(text: str) -> bool:
+    """True for a valid host name (dots allowed)."""
+    return bool(_HOST.match(text)) and text.split(".", 1)[0] not in _WINDOWS_DEVICES and not text.endswith(".")
+
+
+class BackupId(t.NamedTuple):
+    """The parts of a backup id such as ``20261122T020000Z-full-daily-3f9a``."""
+
+    started: datetime.datetime
+    kind: str
+    tag: str
+    suffix: str
+
+    def __str__(self) -> str:
+        return "%s-%s-%s-%s" % (self.started.strftime(_STAMP), self.kind, self.tag, self.suffix)
+
+
+def parse_backup_id(text: str) -> t.Optional[BackupId]:
+    """Return the parts of ``text``, or None when it is not a backup id."""
+    found = _ID.match(text)
+    if not found:
+        return None
+    try:
+        started = datetime.datetime.strptime(found.group(1), _STAMP).replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return None
+    return BackupId(started, found.group(2), found.group(3), found.group(4))
+
+
+def new_backup_id(now: datetime.datetime, kind: str, tag: str, newest: t.Optional[str] = None) -> t.Tuple[str, bool]:
+    """Return ``(id, clock_behind)``: an id that sorts strictly after ``newest``.
+
+    When the clock stands at or behind the newest known id, the new id is one second after that one. Only a
+    clock that is *behind* sets ``clock_behind``: two runs within a second are no fault of the clock's.
+    """
+    started = now.astimezone(datetime.timezone.utc).replace(microsecond=0)
+    behind = False
+    latest = parse_backup_id(newest) if newest else None
+    if latest is not None and started <= latest.started:
+        behind = started < latest.started - datetime.timedelta(seconds=60)
+        started = latest.started + datetime.timedelta(seconds=1)
+    return str(BackupId(started, kind, tag, os.urandom(2).hex())), behind

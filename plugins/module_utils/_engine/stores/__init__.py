@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stores: places that keep backups. One file a driver; this is their registry and their common shape.
+
+The registry is static, with an import in each branch, because Ansible bundles a module's imports by reading them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ..errors import ConfigurationError
+from ..options import Option
+
+NAMES = ("local",)
+
+
+def load(driver: str) -> t.Type["Store"]:
+    """Return the class of a driver; its module is imported only now."""
+    if driver == "local":
+        from .local import LocalStore
+
+        return LocalStore
+    raise ConfigurationError("there is no store driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object of a listing: its key (``/`` as the separator, relative to the store's root) and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Upload:
+    """One object on its way into a store. Nothing is visible under its key before commit()."""
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        """Take all of ``data``. The buffer may be reused as soon as this returns."""
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """Make the object durable and visible, and confirm it as ``Store.confirms`` says."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Forget the object and leave nothing behind. Never raises; harmless after commit()."""
+        raise NotImplementedError
+
+
+class Readable(t.Protocol):
+    """A stored object being read, like a raw binary file."""
+
+    def read(self, size: int = -1) -> bytes: ...
+
+    def readinto(self, buffer: memoryview) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Store:
+    """A place that keeps objects under keys.
+
+    All methods raise StoreRefusedError, StoreUnavailableError or StoreFullError; open() and size() raise
+    NotFoundError for a key that does not exist.
+    """
+
+    OPTIONS: t.Sequence[Option] = ()
+    #: How commit() confirms an object: ``read`` (read back and compared), ``checksum`` (the store's own) or ``size``.
+    confirms = "size"
+
+    def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
+        self.name = name
+
+    def put(self, key: str) -> Upload:
+        """Begin a new object. An existing key is refused, at the latest by commit(): nothing is ever overwritten."""
+        raise NotImplementedError
+
+    def open(self, key: str, offset: int = 0, size: t.Optional[int] = None) -> Readable:
+        """Open ``size`` bytes of an object from ``offset`` on (all that follow by default)."""
+        raise NotImplementedError
+
+    def size(self, key: str) -> int:
+        """The size of an object in bytes."""
+        raise NotImplementedError
+
+    def list(self, folder: str) -> t.Tuple[t.List[StoredObject], t.List[str]]:
+        """Return the committed objects directly in ``folder`` and the names of the folders in it, both sorted."""
+        raise NotImplementedError
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that does not exist is fine."""
+        raise NotImplementedError
+
+    def remove_leftovers(self, folder: str) -> int:
+        """Remove what interrupted uploads left directly in ``folder``, and the folder when it is empty. Returns how many."""
+        return 0
+
+    def free_space(self) -> t.Optional[int]:
+        """Free bytes, where the store can tell."""
+        return None
+
+    def check(self) -> None:
+        """Raise unless the store can be reached and written to. Leaves nothing behind."""
+        raise NotImplementedError
+
+    def local_path(self) -> t.Optional[str]:
+        """The folder of this host that the store lies in, if it does; sources leave it out."""
+        return None

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seam to the operating system: locks, ids, open flags, vectored reads, xattrs, durable renames.
+
+Everything that differs between POSIX and Windows is here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+
+if os.name == "nt":
+    from .windows import (
+        HAS_DIR_FD,
+        OPEN_READ,
+        group_name,
+        is_superuser,
+        list_xattrs,
+        lock_file,
+        read_into,
+        set_xattr,
+        sync_folder,
+        user_name,
+    )
+else:
+    from .posix import (
+        HAS_DIR_FD,
+        OPEN_READ,
+        group_name,
+        is_superuser,
+        list_xattrs,
+        lock_file,
+        read_into,
+        set_xattr,
+        sync_folder,
+        user_name,
+    )
+
+__all__ = [
+    "HAS_DIR_FD",
+    "OPEN_READ",
+    "group_name",
+    "is_superuser",
+    "list_xattrs",
+    "lock_file",
+    "read_into",
+    "set_xattr",
+    "sync_folder",
+    "user_name",
+]

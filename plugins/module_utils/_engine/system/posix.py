@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""POSIX: Linux first; what macOS lacks is left out there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import grp
+import os
+import pwd
+import typing as t
+
+HAS_DIR_FD = True
+OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+# A file system that has no extended attributes, or a file that may not be asked for them.
+_NO_XATTRS = (errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES)
+
+
+def is_superuser() -> bool:
+    return os.geteuid() == 0
+
+
+def lock_file(fd: int) -> bool:
+    """Take an exclusive lock on ``fd`` without waiting; False when another process has it. A crash releases it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read_into(fd: int, buffer: memoryview) -> int:
+    """Read into ``buffer``; return the bytes read, 0 at the end of the file."""
+    return os.readv(fd, (buffer,))
+
+
+def sync_folder(path: str) -> None:
+    """Make renames in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@functools.lru_cache(maxsize=4096)
+def user_name(uid: int) -> str:
+    """The user's name, or an empty text when there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
+
+
+@functools.lru_cache(maxsize=4096)
+def group_name(gid: int) -> str:
+    """The group's name, or an empty text when there is none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ""
+
+
+def list_xattrs(target: t.Union[int, str, bytes]) -> t.Dict[str, bytes]:
+    """All extended attributes (POSIX ACLs among them) of a descriptor or of a path, links not followed."""
+    if not hasattr(os, "listxattr"):
+        return {}
+    follow = isinstance(target, int)
+    try:
+        names = os.listxattr(target, follow_symlinks=follow)
+    except OSError as error:
+        if error.errno in _NO_XATTRS:
+            return {}
+        raise
+    values = {}
+    for name in names:
+        try:
+            values[name] = os.getxattr(target, name, follow_symlinks=follow)
+        except OSError as error:
+            # Gone since it was listed, or not ours to read (security.* for a plain user).
+            if error.errno not in _NO_XATTRS + (errno.ENODATA,):
+                raise
+    return values
+
+
+def set_xattr(target: t.Union[int, str, bytes], name: str, value: bytes) -> None:
+    """Set one extended attribute of a descriptor or path, links not followed. Raises OSError."""
+    os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows: no dir_fd, no ids, no extended attributes; byte-range locks instead of flock."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import typing as t
+
+HAS_DIR_FD = False
+OPEN_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+
+
+def is_superuser() -> bool:
+    return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined]
+
+
+def lock_file(fd: int) -> bool:
+    """Take an exclusive lock on ``fd`` without waiting; False when another process has it. A crash releases it."""
+    import msvcrt
+
+    try:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError:
+        return False
+    return True
+
+
+def read_into(fd: int, buffer: memoryview) -> int:
+    """Read into ``buffer``; return the bytes read, 0 at the end of the file."""
+    data = os.read(fd, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def sync_folder(path: str) -> None:
+    """Windows has no handle to sync a folder by; NTFS journals its metadata."""
+
+
+def user_name(uid: int) -> str:
+    return ""
+
+
+def group_name(gid: int) -> str:
+    return ""
+
+
+def list_xattrs(target: t.Union[int, str, bytes]) -> t.Dict[str, bytes]:
+    return {}
+
+
+def set_xattr(target: t.Union[int, str, bytes], name: str, value: bytes) -> None:
+    raise OSError("this system has no extended attributes")
