@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifest of a backup, its hash file and SHA256SUMS (docs/format.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from .errors import IntegrityError
+
+FORMAT = 1
+
+RESTORE_TXT, RUN_LOG, SUMS = "RESTORE.txt", "run.log", "SHA256SUMS"
+
+
+@dataclass
+class StoredFile:
+    """An object of a backup's folder."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass
+class Volume(StoredFile):
+    """An object that holds frames of a component."""
+
+    frames: int = 0
+
+
+@dataclass
+class FrameTable(StoredFile):
+    count: int = 0
+
+
+@dataclass
+class IndexObject(StoredFile):
+    #: Where the table of first paths lies in the index object: offset, stored size, raw size.
+    table: t.List[int] = field(default_factory=list)
+
+
+@dataclass
+class Component:
+    """What one source left in one backup. Field order is the order of the keys in the manifest."""
+
+    name: str
+    source: str
+    shape: str
+    kind: str
+    base: t.Optional[str]
+    format: str
+    compression: str
+    entries: int
+    bytes: int
+    raw: int
+    stored: int
+    volumes: t.List[Volume]
+    deltas: t.List[t.Dict[str, t.Any]]
+    frames: FrameTable
+    index: IndexObject
+    facts: t.Dict[str, t.Any]
+    warnings: t.Dict[str, int]
+
+    def objects(self) -> t.List[StoredFile]:
+        return [*self.volumes, self.frames, self.index]
+
+
+@dataclass
+class Manifest:
+    """A backup as its manifest tells it. Field order is the order of the keys."""
+
+    engine: str
+    id: str
+    host: str
+    job: str
+    kind: str
+    tag: str
+    started: str
+    finished: str
+    timezone: t.Optional[str]
+    outcome: str
+    encryption: t.Optional[t.Dict[str, t.Any]]
+    previous: t.Optional[t.Dict[str, str]]
+    references: t.List[t.Dict[str, t.Any]]
+    stores: t.List[t.Dict[str, str]]
+    warnings: t.List[t.Dict[str, t.Any]]
+    components: t.List[Component]
+    objects: t.List[StoredFile]
+
+    def component(self, name: str) -> t.Optional[Component]:
+        return next((c for c in self.components if c.name == name), None)
+
+    def all_objects(self) -> t.List[StoredFile]:
+        """Every object that must lie in the backup's folder."""
+        return [o for c in self.components for o in c.objects()] + self.objects
+
+    @property
+    def bytes(self) -> int:
+        return sum(c.bytes for c in self.components)
+
+    @property
+    def stored(self) -> int:
+        """Bytes on a store, all objects of the folder."""
+        return sum(o.size for o in self.all_objects())
+
+    def to_bytes(self) -> bytes:
+        """The manifest's exact bytes, its ``checksum`` last."""
+        data = {"format": FORMAT, **dataclasses.asdict(self)}
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+        head = (text[: text.rindex("\n}")] + ",\n").encode("utf-8")
+        return head + b'  "checksum": "%s"\n}\n' % hashlib.sha256(head).hexdigest().encode("ascii")
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> "Manifest":
+        """Read a manifest. ``name`` is its key, for messages.
+
+        Raises IntegrityError when it is damaged, cut, or of a format newer than this program knows.
+        """
+        if not _checksum_holds(data):
+            raise IntegrityError("%s: the manifest is damaged (its own checksum does not hold)" % name, [name])
+        try:
+            value = json.loads(data.decode("utf-8"))
+            if value["format"] > FORMAT:
+                raise IntegrityError(
+                    "%s: format %s is newer than this program knows (%d); use a newer fleet.backup" % (name, value["format"], FORMAT)
+                )
+            known = {f.name for f in dataclasses.fields(cls)}
+            fields = {k: v for k, v in value.items() if k in known}
+            fields["components"] = [_component(c) for c in value["components"]]
+            fields["objects"] = [_build(StoredFile, o) for o in value["objects"]]
+            return cls(**fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError("%s: is not a manifest: %s" % (name, error), [name]) from None
+
+
+def sums_line(sha256: str, name: str) -> bytes:
+    """One line as sha256sum(1) writes it."""
+    return ("%s  %s\n" % (sha256, name)).encode("utf-8")
+
+
+def sums(objects: t.Iterable[StoredFile]) -> bytes:
+    """The content of SHA256SUMS for ``objects``."""
+    return b"".join(sums_line(o.sha256, o.name) for o in sorted(objects, key=lambda o: o.name))
+
+
+def _checksum_holds(data: bytes) -> bool:
+    head, found, tail = data.rpartition(b'  "checksum": "')
+    return bool(found) and tail == hashlib.sha256(head).hexdigest().encode("ascii") + b'"\n}\n'
+
+
+def _component(value: t.Dict[str, t.Any]) -> Component:
+    component = _build(Component, value)
+    component.volumes = [_build(Volume, v) for v in value["volumes"]]
+    component.frames = _build(FrameTable, value["frames"])
+    component.index = _build(IndexObject, value["index"])
+    return component
+
+
+T = t.TypeVar("T")
+
+
+def _build(cls: t.Type[T], value: t.Dict[str, t.Any]) -> T:
+    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return cls(**{k: v for k, v in value.items() if k in known})
