@@ -159,9 +159,7 @@ class Config:
         for store in self.stores:
             if store.name == name:
                 return store
-        raise NotFoundError(
-            "there is no store %r; the stores are: %s" % (name, ", ".join(s.name for s in self.stores) or "none")
-        )
+        raise NotFoundError("there is no store %r; the stores are: %s" % (name, ", ".join(s.name for s in self.stores) or "none"))
 
 
 def parse_config(description: t.Any) -> Config:

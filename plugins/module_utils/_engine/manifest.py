@@ -99,11 +99,11 @@ class Manifest:
         return [o for c in self.components for o in c.objects()] + self.objects
 
     @property
-    def bytes(self) -> int:
+    def logical_bytes(self) -> int:
         return sum(c.bytes for c in self.components)
 
     @property
-    def stored(self) -> int:
+    def stored_bytes(self) -> int:
         """Bytes on a store, all objects of the folder."""
         return sum(o.size for o in self.all_objects())
 
@@ -115,7 +115,7 @@ class Manifest:
         return head + b'  "checksum": "%s"\n}\n' % hashlib.sha256(head).hexdigest().encode("ascii")
 
     @classmethod
-    def from_bytes(cls, data: bytes, name: str) -> "Manifest":
+    def from_bytes(cls, data: bytes, name: str) -> Manifest:
         """Read a manifest. ``name`` is its key, for messages.
 
         Raises IntegrityError when it is damaged, cut, or of a format newer than this program knows.
@@ -126,7 +126,8 @@ class Manifest:
             value = json.loads(data.decode("utf-8"))
             if value["format"] > FORMAT:
                 raise IntegrityError(
-                    "%s: format %s is newer than this program knows (%d); use a newer fleet.backup" % (name, value["format"], FORMAT)
+                    "%s: format %s is newer than this program knows (%d); use a newer fleet.backup"
+                    % (name, value["format"], FORMAT)
                 )
             known = {f.name for f in dataclasses.fields(cls)}
             fields = {k: v for k, v in value.items() if k in known}

@@ -40,7 +40,7 @@ class Option:
     default: t.Any = None
     choices: t.Tuple[str, ...] = ()
     elements: str = "str"
-    options: t.Tuple["Option", ...] = ()
+    options: t.Tuple[Option, ...] = ()
     drivers: str = ""
     minimum: t.Optional[int] = None
     maximum: t.Optional[int] = None
@@ -60,7 +60,9 @@ def size_bytes(text: str) -> int:
     """Return the bytes of a size such as ``512M``, ``1GiB`` or ``10GB``. Raises ValueError."""
     found = _SIZE.match(text)
     if not found:
-        raise ValueError("a size is a number with K, M, G or T (KiB... likewise; kB, MB, GB, TB are powers of 1000), not %r" % text)
+        raise ValueError(
+            "a size is a number with K, M, G or T (KiB... likewise; kB, MB, GB, TB are powers of 1000), not %r" % text
+        )
     return int(found.group(1)) * _UNITS[found.group(2)]
 
 
@@ -76,9 +78,7 @@ def check(value: t.Any, options: t.Sequence[Option], place: str) -> t.Dict[str, 
     return result
 
 
-def _check_dict(
-    value: t.Any, options: t.Sequence[Option], drivers: str, place: str, problems: t.List[str]
-) -> t.Dict[str, t.Any]:
+def _check_dict(value: t.Any, options: t.Sequence[Option], drivers: str, place: str, problems: t.List[str]) -> t.Dict[str, t.Any]:
     if not isinstance(value, dict):
         problems.append("%s: must be a dictionary, not %s" % (place or "the configuration", _kind_of(value)))
         return {}
@@ -89,12 +89,12 @@ def _check_dict(
     for key in value:
         if key in known:
             continue
-        if drivers and _is_driver(drivers, key):
+        if drivers and key in _registry(drivers).NAMES:
             # Ansible fills in every suboption of a spec: an absent driver arrives as None.
             if value[key] is not None:
                 chosen.append(key)
             continue
-        allowed = list(known) + (list(_driver_names(drivers)) if drivers else [])
+        allowed = list(known) + (list(_registry(drivers).NAMES) if drivers else [])
         problems.append("%s%s: unknown key%s" % (prefix, key, _suggest(str(key), allowed)))
     for option in options:
         given = value.get(option.name)
@@ -107,7 +107,7 @@ def _check_dict(
                 continue
         result[option.name] = _check_value(given, option, option.type, prefix + option.name, problems)
     if drivers:
-        names = ", ".join(_driver_names(drivers))
+        names = ", ".join(_registry(drivers).NAMES)
         if len(chosen) != 1:
             problems.append(
                 "%s: must name exactly one of %s; %s"
@@ -116,7 +116,7 @@ def _check_dict(
         else:
             driver = chosen[0]
             result["driver"] = driver
-            result["options"] = _check_dict(value[driver], _driver_options(drivers, driver), "", prefix + driver, problems)
+            result["options"] = _check_dict(value[driver], _registry(drivers).load(driver).OPTIONS, "", prefix + driver, problems)
     return result
 
 
@@ -129,9 +129,7 @@ def _check_value(value: t.Any, option: Option, kind: str, place: str, problems: 
             return []
         if option.required and not value:
             problems.append("%s: must not be empty: %s" % (place, option.help))
-        items = [
-            _check_value(item, option, option.elements, "%s[%d]" % (place, n), problems) for n, item in enumerate(value)
-        ]
+        items = [_check_value(item, option, option.elements, "%s[%d]" % (place, n), problems) for n, item in enumerate(value)]
         if option.elements == "dict" and any(o.name == "name" for o in option.options):
             _check_unique(items, place, problems)
         return items
@@ -188,29 +186,22 @@ def _check_unique(items: t.Sequence[t.Any], place: str, problems: t.List[str]) -
     for n, item in enumerate(items):
         name = item.get("name")
         if name in seen:
-            problems.append("%s[%d].name: %r is already the name of %s[%d]; names must differ" % (place, n, name, place, seen[name]))
+            problems.append(
+                "%s[%d].name: %r is already the name of %s[%d]; names must differ" % (place, n, name, place, seen[name])
+            )
         elif name is not None:
             seen[name] = n
 
 
-def _driver_names(folder: str) -> t.Sequence[str]:
+def _registry(folder: str) -> t.Any:
+    """The registry of a folder of drivers (its NAMES and load())."""
     if folder == "sources":
-        from .sources import NAMES
-    else:
-        from .stores import NAMES
-    return NAMES
+        from . import sources
 
+        return sources
+    from . import stores
 
-def _is_driver(folder: str, name: t.Any) -> bool:
-    return name in _driver_names(folder)
-
-
-def _driver_options(folder: str, name: str) -> t.Sequence[Option]:
-    if folder == "sources":
-        from .sources import load
-    else:
-        from .stores import load
-    return load(name).OPTIONS
+    return stores
 
 
 def _suggest(key: str, allowed: t.Sequence[str]) -> str:

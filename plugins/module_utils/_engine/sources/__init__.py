@@ -17,10 +17,10 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
     from ..result import Notice
 
-NAMES = ("files", "sqlite")
+NAMES: t.Tuple[str, ...] = ("files", "sqlite")
 
 
-def load(driver: str) -> t.Type["Source"]:
+def load(driver: str) -> t.Type[Source]:
     """Return the class of a driver; its module is imported only now."""
     if driver == "files":
         from .files import FilesSource
@@ -42,7 +42,7 @@ class Reading:
     """
 
     facts: t.Dict[str, t.Any] = field(default_factory=dict)
-    notices: t.List["Notice"] = field(default_factory=list)
+    notices: t.List[Notice] = field(default_factory=list)
     failure: t.Optional[str] = None
 
 
@@ -100,7 +100,7 @@ class Restoring(t.Protocol):
         ``progress`` is told bytes as they are done. Raises RestoreError, IntegrityError.
         """
 
-    def commit(self) -> t.List["Notice"]:
+    def commit(self) -> t.List[Notice]:
         """Swap the staged state in and check the result. Raises RestoreError; undo() is then still possible."""
 
     def undo(self) -> None:
@@ -132,16 +132,16 @@ class Source:
         """Look at the source without reading its data. Raises SourceError when it cannot be backed up."""
         raise NotImplementedError
 
-    def backup(self, component: "ComponentWriter", progress: t.Callable[[int], None]) -> Reading:
+    def backup(self, component: ComponentWriter, progress: t.Callable[[int], None]) -> Reading:
         """Read the source into ``component``. ``progress`` is told bytes as they are read. Raises SourceError."""
         raise NotImplementedError
 
     @classmethod
-    def plan_restore(cls, component: "ComponentReader", target: RestoreTarget) -> RestorePlan:
+    def plan_restore(cls, component: ComponentReader, target: RestoreTarget) -> RestorePlan:
         """What restoring would overwrite, make and remove. Raises RestoreError when it cannot be done."""
         raise NotImplementedError
 
     @classmethod
-    def restore(cls, component: "ComponentReader", target: RestoreTarget) -> Restoring:
+    def restore(cls, component: ComponentReader, target: RestoreTarget) -> Restoring:
         """Begin a restore; nothing is touched before ``Restoring.stage``."""
         raise NotImplementedError

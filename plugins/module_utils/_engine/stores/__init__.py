@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
-NAMES = ("local",)
+NAMES: t.Tuple[str, ...] = ("local",)
 
 
-def load(driver: str) -> t.Type["Store"]:
+def load(driver: str) -> t.Type[Store]:
     """Return the class of a driver; its module is imported only now."""
     if driver == "local":
         from .local import LocalStore

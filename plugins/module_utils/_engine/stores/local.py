@@ -36,7 +36,7 @@ class LocalStore(Store):
         super().__init__(name, options)
         self.path: str = options["path"]
 
-    def put(self, key: str) -> "LocalUpload":
+    def put(self, key: str) -> LocalUpload:
         path = self._path(key)
         try:
             self._make_folder(os.path.dirname(path))
