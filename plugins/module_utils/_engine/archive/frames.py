@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hot loop: a reader fills frames, workers compress them on all cores, one writer hashes and stores them in order.
+
+A handful of buffers goes round and round, so memory stays the same whatever the size. The reader is the caller's
+thread; it waits when no buffer is free. Each byte is read once, copied never, and hashed as stored in the writer.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from .codec import Buffers, Codec
+
+#: A frame holds at most this many bytes ...
+FRAME = 4 << 20
+#: ... and small entries are grouped until it holds at least this many.
+GROUP = 1 << 20
+
+_MAX_WORKERS = 8
+
+#: Bytes that are no part of a frame (a zip's headers), made in the writer, which alone knows the offset in the volume.
+Literal = t.Callable[[int], bytes]
+#: Of a buffer: the end of the frame, and whether it ends a zip member.
+Slice = t.Tuple[int, bool]
+Piece = t.Union[Slice, Literal]
+
+
+class Output(t.Protocol):
+    """Where stored bytes go. The data may be reused as soon as write() returns."""
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None: ...
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class FrameWriter:
+    """Frames for one volume.
+
+    The reader writes to ``view`` from ``pos`` on (at most to FRAME) and calls cut() where a frame ends. ``table`` has a row
+    ``[offset, stored, raw]`` for each frame once close() has returned.
+    """
+
+    def __init__(self, codec: Codec, output: Output) -> None:
+        self._codec = codec
+        self._output = output
+        workers = min(cores(), _MAX_WORKERS)
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._buffers_left = workers + 3
+        self._workers = ThreadPoolExecutor(workers, "compress")
+        self._pending: queue.SimpleQueue[t.Optional[t.Tuple[memoryview, t.List[Piece], Future[t.List[Buffers]]]]] = (
+            queue.SimpleQueue()
+        )
+        self._error: t.Optional[BaseException] = None
+        self._offset = 0
+        self._pieces: t.List[Piece] = []
+        self._start = 0
+        #: Rows of frames already stored.
+        self.table: t.List[t.List[int]] = []
+        #: Number of the frame that is being filled.
+        self.frame = 0
+        #: Bytes handed to frames so far.
+        self.raw = 0
+        self.view = self._buffer()
+        self.pos = 0
+        self._writer = threading.Thread(target=self._write, name="store", daemon=True)
+        self._writer.start()
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        """Copy ``data`` into frames, cutting them only where they are full."""
+        end = self.pos + len(data)
+        if end <= FRAME:
+            self.view[self.pos : end] = data
+            self.pos = end
+            return
+        rest = memoryview(data)
+        while rest:
+            if self.pos == FRAME:
+                self.cut()
+            count = min(FRAME - self.pos, len(rest))
+            self.view[self.pos : self.pos + count] = rest[:count]
+            self.pos += count
+            rest = rest[count:]
+
+    def cut(self) -> None:
+        """End the frame, if anything is in it, and hand it on."""
+        if self.pos > self._start:
+            self._slice(False)
+        if self._pieces:
+            self._hand_on()
+
+    def offset(self) -> int:
+        """Where the next byte will lie in the frame that is being filled."""
+        return self.pos - self._start
+
+    def end_slice(self, last: bool) -> None:
+        """End the frame but keep filling the same buffer: many small frames cost one hand-over (zip)."""
+        if self.pos > self._start:
+            self._slice(last)
+
+    def literal(self, make: Literal) -> None:
+        """Put bytes between frames; ``make`` is given the offset in the volume and runs in the writer's thread."""
+        self._pieces.append(make)
+
+    def close(self) -> None:
+        """Store everything and stop the threads. Raises what a worker or the output raised."""
+        try:
+            self.cut()
+        finally:
+            self._stop()
+        if self._error:
+            raise self._error
+
+    def abort(self) -> None:
+        """Stop the threads; what is not stored yet is dropped."""
+        self._error = self._error or RuntimeError("aborted")
+        self._stop()
+
+    def _slice(self, last: bool) -> None:
+        self.raw += self.pos - self._start
+        self._pieces.append((self.pos, last))
+        self._start = self.pos
+        self.frame += 1
+
+    def _hand_on(self) -> None:
+        if self._error:
+            raise self._error
+        view, pieces = self.view, self._pieces
+        self._pending.put((view, pieces, self._workers.submit(self._compress, view, pieces)))
+        self._pieces, self.pos, self._start = [], 0, 0
+        self.view = self._buffer()
+
+    def _buffer(self) -> memoryview:
+        if self._buffers_left and self._free.empty():
+            self._buffers_left -= 1
+            return memoryview(bytearray(FRAME))
+        return self._free.get()
+
+    def _compress(self, view: memoryview, pieces: t.List[Piece]) -> t.List[Buffers]:
+        results: t.List[Buffers] = []
+        start = 0
+        for piece in pieces:
+            if not callable(piece):
+                end, last = piece
+                results.append(self._codec.compress(view[start:end], last))
+                start = end
+        return results
+
+    def _write(self) -> None:
+        while True:
+            item = self._pending.get()
+            if item is None:
+                return
+            view, pieces, future = item
+            try:
+                results = future.result()
+                if self._error is None:
+                    self._store(pieces, results)
+            except BaseException as error:  # noqa: BLE001 - handed to the reader, which raises it
+                self._error = self._error or error
+            self._free.put(view)
+
+    def _store(self, pieces: t.List[Piece], results: t.List[Buffers]) -> None:
+        write = self._output.write
+        result = iter(results)
+        start = 0
+        for piece in pieces:
+            if callable(piece):
+                data = piece(self._offset)
+                write(data)
+                self._offset += len(data)
+                continue
+            before = self._offset
+            for buffer in next(result):
+                write(buffer)
+                self._offset += len(buffer)
+            self.table.append([before, self._offset - before, piece[0] - start])
+            start = piece[0]
+
+    def _stop(self) -> None:
+        self._pending.put(None)
+        self._writer.join()
+        self._workers.shutdown()

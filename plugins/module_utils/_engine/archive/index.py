@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The index of a component: written in one pass, read whole or from any path on (docs/format.md, The index)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+
+from ..errors import IntegrityError
+from .codec import Codec
+from .frames import Output
+
+#: Lines are grouped into frames of at least this many raw bytes.
+_GROUP = 256 << 10
+
+Entry = t.Dict[str, t.Any]
+
+
+class Root(t.NamedTuple):
+    """Where a root of the source was, and what the archive paths of its entries begin with."""
+
+    path: bytes
+    name: bytes
+
+
+def _text(entry: Entry, key: str) -> bytes:
+    value = entry.get(key)
+    if value is not None:
+        return t.cast(str, value).encode("utf-8")
+    return base64.b64decode(entry[key + "_b64"])
+
+
+def entry_path(entry: Entry) -> bytes:
+    """The archive path of an entry."""
+    return _text(entry, "path")
+
+
+def entry_target(entry: Entry) -> bytes:
+    """What a symlink says, or the path of the entry that a hard link equals."""
+    return _text(entry, "target")
+
+
+def sort_key(path: bytes) -> bytes:
+    """Archive paths sorted by this are in the order of the index: compared by components, bytewise."""
+    # "/" must sort before every other byte. Names cannot hold NUL, so it can stand for the separator.
+    return path.replace(b"/", b"\0")
+
+
+class IndexWriter:
+    """Takes the lines of an index and writes it, in bounded memory, to ``output``."""
+
+    def __init__(self, header: t.Dict[str, t.Any], codec: Codec, output: Output) -> None:
+        self._codec = codec
+        self._output = output
+        self._lines: t.List[bytes] = []
+        self._size = 0
+        self._offset = 0
+        self._first: t.Optional[bytes] = None
+        self._table: t.List[t.List[t.Any]] = []
+        #: Entries so far.
+        self.count = 0
+        self._append(json.dumps({"index": 1, **header}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n")
+
+    def add(self, path: bytes, line: bytes) -> None:
+        """Append an entry: its line, with the newline. Entries come in the order of sort_key(path)."""
+        if self._first is None:
+            self._first = path
+        self.count += 1
+        self._append(line)
+        if self._size >= _GROUP:
+            self._flush()
+
+    def close(self) -> t.List[int]:
+        """Write the rest and the table; return the table's place: ``[offset, stored, raw]``."""
+        self._flush()
+        line = json.dumps({"table": self._table}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n"
+        offset = self._offset
+        return [offset, self._store(line), len(line)]
+
+    def _append(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._size += len(line)
+
+    def _flush(self) -> None:
+        if not self._lines:
+            return
+        offset = self._offset
+        first = _table_path(self._first or b"")
+        self._table.append([offset, self._store(b"".join(self._lines)), self._size, first])
+        self._lines, self._size, self._first = [], 0, None
+
+    def _store(self, data: bytes) -> int:
+        stored = 0
+        for buffer in self._codec.compress(memoryview(data), True):
+            self._output.write(buffer)
+            stored += len(buffer)
+        self._offset += stored
+        return stored
+
+
+def _table_path(path: bytes) -> t.Any:
+    """A path in the table: a text, or a list with its base64 when it is not UTF-8."""
+    try:
+        return path.decode("utf-8")
+    except UnicodeDecodeError:
+        return [base64.b64encode(path).decode("ascii")]
+
+
+def _from_table(value: t.Any) -> bytes:
+    return value.encode("utf-8") if isinstance(value, str) else base64.b64decode(value[0])
+
+
+class IndexReader:
+    """Reads an index by ranges: only the frames that are asked for.
+
+    ``read(offset, size)`` returns bytes of the stored object; ``table`` is ``index.table`` of the manifest. All methods
+    raise IntegrityError naming ``name`` when what is there is not an index.
+    """
+
+    def __init__(self, name: str, read: t.Callable[[int, int], bytes], table: t.Sequence[int], codec: Codec) -> None:
+        self._name = name
+        self._read = read
+        self._codec = codec
+        self._place = table
+        self._rows: t.List[t.List[t.Any]] = []
+        self._header: t.Optional[t.Dict[str, t.Any]] = None
+
+    def header(self) -> t.Dict[str, t.Any]:
+        """The first line."""
+        if self._header is None:
+            self._header = self._parse(next(iter(self._lines(0))))
+        return self._header
+
+    def roots(self) -> t.List[Root]:
+        return [Root(_text(r, "path"), _text(r, "name")) for r in self.header().get("roots", [])]
+
+    def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
+        """All entries in order, or those from the archive path ``start`` on."""
+        key = sort_key(start)
+        number = self._frame_of(key) if start else 0
+        skipping = bool(start)
+        for n in range(number, len(self._table())):
+            for line in self._lines(n):
+                entry = self._parse(line)
+                if "index" in entry:
+                    continue
+                if skipping:
+                    if sort_key(entry_path(entry)) < key:
+                        continue
+                    skipping = False
+                yield entry
+
+    def find(self, path: bytes) -> t.Optional[Entry]:
+        """The entry with exactly this archive path."""
+        for entry in self.entries(path):
+            return entry if entry_path(entry) == path else None
+        return None
+
+    def _frame_of(self, key: bytes) -> int:
+        table = self._table()
+        low, high = 0, len(table)
+        while low < high:
+            middle = (low + high) // 2
+            if sort_key(_from_table(table[middle][3])) <= key:
+                low = middle + 1
+            else:
+                high = middle
+        return max(low - 1, 0)
+
+    def _table(self) -> t.List[t.List[t.Any]]:
+        if not self._rows:
+            offset, stored, raw = self._place
+            self._rows = self._parse(self._frame(offset, stored, raw))["table"]
+        return self._rows
+
+    def _lines(self, number: int) -> t.List[bytes]:
+        offset, stored, raw, _first = self._table()[number]
+        return self._frame(offset, stored, raw).splitlines()
+
+    def _frame(self, offset: int, stored: int, raw: int) -> bytes:
+        try:
+            return bytes(self._codec.decompress(self._read(offset, stored), raw))
+        except IntegrityError as error:
+            raise IntegrityError("%s: %s" % (self._name, error), [self._name]) from None
+
+    def _parse(self, line: bytes) -> t.Dict[str, t.Any]:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise IntegrityError("%s: a line is no JSON: %s" % (self._name, error), [self._name]) from None
+        if not isinstance(value, dict):
+            raise IntegrityError("%s: a line is no object" % self._name, [self._name])
+        return value
