@@ -257,11 +257,11 @@ def _compression(archive: str, value: t.Dict[str, t.Any], place: str, problems: 
 def _check_timezone(name: t.Optional[str], place: str, problems: t.List[str]) -> None:
     if name is None:
         return
-    try:
-        import zoneinfo
+    import zoneinfo
 
+    try:
         zoneinfo.ZoneInfo(name)
-    except Exception:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         problems.append("%s: %r is no time zone of this host's IANA database (Europe/Madrid, UTC, ...)" % (place, name))
 
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy of the project where Ansible's tools expect a collection: build/ansible_collections/fleet/backup.
+
+The project may be cloned anywhere, so the tools work on this copy of the files that git knows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COLLECTIONS = ROOT / "build" / "ansible_collections"
+COPY = COLLECTIONS / "fleet" / "backup"
+
+# ansible-test downloads get-pip.py; machines without a way to that host have the interpreter's own ensurepip.
+_GET_PIP = '''\
+"""Stands in for get-pip: takes the pip that comes with the interpreter, then the version asked for."""
+import subprocess
+import sys
+
+subprocess.check_call([sys.executable, "-m", "ensurepip"], stdout=subprocess.DEVNULL)
+arguments = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install"] + arguments))
+'''
+
+
+def copy_collection() -> Path:
+    """Make the copy equal to the tracked files of the work tree, and return its path."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    names = {name for name in os.fsdecode(listed).split("\0") if name and os.path.lexists(ROOT / name)}
+    if COPY.is_dir():
+        for folder, _folders, files in os.walk(COPY, topdown=False):
+            for file in files:
+                path = Path(folder, file)
+                if str(path.relative_to(COPY)) not in names:
+                    path.unlink()
+            if not os.listdir(folder):
+                os.rmdir(folder)
+    for name in names:
+        source, target = ROOT / name, COPY / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not _same(source, target):
+            target.unlink(missing_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    return COPY
+
+
+def prepare_sanity() -> t.Dict[str, str]:
+    """Put a stand-in for get-pip where ansible-test caches it; return the environment ansible-test needs."""
+    import ansible_test
+
+    requirements = Path(next(iter(ansible_test.__path__)), "_internal", "python_requirements.py").read_text(encoding="utf-8")
+    for version in set(re.findall(r"""pip=['"]([\d.]+)['"]""", requirements)):
+        cached = Path.home() / ".ansible" / "test" / "cache" / ("get_pip_%s.py" % version.replace(".", "_"))
+        if not cached.exists():
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_text(_GET_PIP, encoding="utf-8")
+    return {"PATH": os.pathsep.join([*_pythons(), os.environ["PATH"]])}
+
+
+def _pythons() -> t.List[str]:
+    """Folders of real interpreters: ansible-test cannot use the shims that pyenv puts on the PATH."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return [str(Path(sys.executable).parent), *(str(path) for path in sorted(root.glob("versions/3.*/bin")))]
+
+
+def _same(source: Path, target: Path) -> bool:
+    try:
+        there, here = os.lstat(target), os.lstat(source)
+    except FileNotFoundError:
+        return False
+    return (there.st_size, there.st_mtime_ns, there.st_mode) == (here.st_size, here.st_mtime_ns, here.st_mode)
+
+
+if __name__ == "__main__":
+    sys.stdout.write("%s\n" % copy_collection())
