@@ -7,9 +7,10 @@ import os
 import subprocess
 
 import pytest
-from _engine.tree.patterns import Patterns
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
+from _engine.tree.patterns import Patterns
 
 # patterns, path (a trailing slash: a folder), verdict
 CASES = [
