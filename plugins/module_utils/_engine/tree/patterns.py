@@ -12,7 +12,6 @@ import itertools
 import re
 import typing as t
 
-_SLASH = 0x2F
 _CLASSES = {
     "alnum": rb"0-9A-Za-z",
     "alpha": rb"A-Za-z",
@@ -32,6 +31,7 @@ _WIDE = rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xb
 _WIDE_OR_STRAY = rb"%s|(?!%s)[\x80-\xff]" % (_WIDE, _WIDE)
 _ANY = rb"(?:[\x00-.0-\x7f]|%s)" % _WIDE_OR_STRAY
 
+_NAMED_CLASS = re.compile(r"\[:([^\]]*):\]")
 _STAR, _DEEP, _TEXT, _CHARACTER = "star", "deep", "text", "character"
 Token = t.Tuple[str, bytes]
 
@@ -59,7 +59,7 @@ class Patterns:
         return bool(self._for_directories)
 
     def match(self, path: bytes, is_dir: bool = False) -> t.Optional[bool]:
-        """The verdict on ``path`` (separator ``/``, relative to the patterns' base): True, False (by ``!``), None: no pattern matches.
+        """The verdict on ``path`` (separator ``/``, relative to the patterns' base): True, False (by ``!``), None (no match).
 
         Only the path itself is judged. Below a folder that matches, everything is meant; the caller does not descend there.
         """
@@ -116,8 +116,11 @@ class _Pattern:
 
 def _matcher(patterns: t.Sequence[_Pattern]) -> t.Callable[[bytes], t.Any]:
     """A function that tells whether any of ``patterns`` matches a path; it asks as little as it can."""
-    names, paths, suffixes = set(), set(), []
-    name_expressions, path_expressions = [], []
+    names: t.Set[bytes] = set()
+    paths: t.Set[bytes] = set()
+    suffixes: t.List[bytes] = []
+    name_expressions: t.List[bytes] = []
+    path_expressions: t.List[bytes] = []
     for pattern in patterns:
         if pattern.literal is not None:
             (paths if pattern.anchored else names).add(pattern.literal)
@@ -206,18 +209,12 @@ def _bracket(text: str, at: int) -> t.Tuple[bytes, int]:
     first = True
     while first or text[at : at + 1] != "]":
         first = False
-        if (
-            text[at : at + 2] == "[:"
-            and text.find("]", at) > 0
-            and text[text.find("]", at) - 1] == ":"
-            and text.find("]", at) - at > 2
-        ):
-            end = text.index("]", at)
-            name = text[at + 2 : end - 1]
-            if name not in _CLASSES:
-                raise ValueError("[:%s:] is no class of characters; there are %s" % (name, ", ".join(_CLASSES)))
-            narrow += _CLASSES[name]
-            previous, at = "", end + 1
+        named = _NAMED_CLASS.match(text, at)
+        if named:
+            if named.group(1) not in _CLASSES:
+                raise ValueError("[:%s:] is no class of characters; there are %s" % (named.group(1), ", ".join(_CLASSES)))
+            narrow += _CLASSES[named.group(1)]
+            previous, at = "", named.end()
             continue
         is_range = text[at : at + 1] == "-" and previous and text[at + 1 : at + 2] not in ("", "]")
         character, at = _one(text, at + 1 if is_range else at)
