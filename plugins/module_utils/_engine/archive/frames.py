@@ -22,8 +22,11 @@ GROUP = 1 << 20
 
 _MAX_WORKERS = 8
 
+# A buffer is handed on after this many pieces, though it is not full.
+_PIECES = 4096
+
 #: Bytes that are no part of a frame (a zip's headers), made in the writer, which alone knows the offset in the volume.
-Literal = t.Callable[[int], bytes]
+Literal = t.Callable[[int], t.Iterable[bytes]]
 #: Of a buffer: the end of the frame, and whether it ends a zip member.
 Slice = t.Tuple[int, bool]
 Piece = t.Union[Slice, Literal]
@@ -109,6 +112,8 @@ class FrameWriter:
     def literal(self, make: Literal) -> None:
         """Put bytes between frames; ``make`` is given the offset in the volume and runs in the writer's thread."""
         self._pieces.append(make)
+        if len(self._pieces) >= _PIECES:
+            self.cut()
 
     def close(self) -> None:
         """Store everything and stop the threads. Raises what a worker or the output raised."""
@@ -174,9 +179,9 @@ class FrameWriter:
         start = 0
         for piece in pieces:
             if callable(piece):
-                data = piece(self._offset)
-                write(data)
-                self._offset += len(data)
+                for data in piece(self._offset):
+                    write(data)
+                    self._offset += len(data)
                 continue
             before = self._offset
             for buffer in next(result):

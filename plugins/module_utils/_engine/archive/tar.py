@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entries as a tar: ustar headers, pax records where ustar cannot say it (IEEE Std 1003.1, pax, "ustar Interchange Format").
+
+The standard library's tarfile costs 0.2 ms an entry, five times the rest of the job; so headers are formatted here.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import stat
+import struct
+import typing as t
+
+from ..system import group_name, user_name
+from . import content
+from .frames import GROUP, FrameWriter
+from .tree_writer import TreeWriter, Xattrs
+
+_BLOCK = 512
+_OCTAL_SIZE = 1 << 33  # 11 octal digits
+_OCTAL_ID = 1 << 21  # 7 octal digits
+_SPACES = 8 * 0x20  # the checksum field counts as spaces
+_END = bytes(2 * _BLOCK)
+
+_ACLS = {"system.posix_acl_access": "SCHILY.acl.access", "system.posix_acl_default": "SCHILY.acl.default"}
+
+
+class TarWriter(TreeWriter):
+    """The entries as a tar."""
+
+    format = "tar"
+
+    def file(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs) -> t.Tuple[t.Optional[str], bytes]:
+        frames = self._frames
+        if frames.pos >= GROUP:
+            frames.cut()
+        size = stored = st.st_size
+        digest = hashlib.sha256()
+        extra = b""
+        map_ = content.segments(fd, st)
+        if map_ is None:
+            frames.write(header(path, b"0", st, size, xattrs=xattrs))
+            frame, offset = frames.frame, frames.pos
+            padded, error = content.copy(frames, fd, size, digest.update)
+        else:
+            frames.write(_sparse_header(path, st, map_, xattrs))
+            frame, offset = frames.frame, frames.pos
+            padded, error = _copy_segments(frames, fd, map_, size, digest.update)
+            stored = sum([length for _start, length in map_])
+            extra = b',"segments":[%s]' % b",".join([b"[%d,%d]" % segment for segment in map_])
+        if stored % _BLOCK:
+            frames.write(_END[: -stored % _BLOCK])
+        where = b',"bytes":["%s",%d,%d,%d]' % (self._id, frame, offset, stored) if stored else b""
+        what = b'%s%s,"sha256":"%s"' % (where, extra, digest.hexdigest().encode("ascii"))
+        return self._add_file(path, fd, st, xattrs, what, padded, error), what
+
+    def link(self, path: bytes, fd: int, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:
+        self._put(header(path, b"1", st, 0, target))
+        self._add_link(path, st, target, content, xattrs)
+
+    def directory(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
+        self._put(header(path + b"/", b"5", st, 0, xattrs=xattrs))
+        self._add_directory(path, st, xattrs)
+
+    def symlink(self, path: bytes, st: os.stat_result, target: bytes, xattrs: Xattrs) -> None:
+        self._put(header(path, b"2", st, 0, target, xattrs=xattrs))
+        self._add_symlink(path, st, target, xattrs)
+
+    def special(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
+        letter = b"6" if stat.S_ISFIFO(st.st_mode) else b"3" if stat.S_ISCHR(st.st_mode) else b"4"
+        self._put(header(path, letter, st, 0, xattrs=xattrs))
+        self._add_special(path, st, xattrs)
+
+    def close(self) -> None:
+        self._put(_END)
+
+    def _put(self, data: bytes) -> None:
+        if self._frames.pos >= GROUP:
+            self._frames.cut()
+        self._frames.write(data)
+
+
+def header(
+    path: bytes, letter: bytes, st: os.stat_result, size: int, link: bytes = b"",
+    records: t.Sequence[t.Tuple[bytes, bytes]] = (), xattrs: t.Optional[Xattrs] = None,
+) -> bytes:  # fmt: skip
+    """The header blocks of an entry: ustar, after a pax extended header where one is needed."""
+    mtime = int(st.st_mtime)
+    if (
+        len(path) <= 100 and len(link) <= 100 and size < _OCTAL_SIZE and st.st_uid < _OCTAL_ID and st.st_gid < _OCTAL_ID
+        and 0 <= mtime < _OCTAL_SIZE and path.isascii() and link.isascii() and not xattrs and not records
+    ):  # fmt: skip
+        return _ustar(path, b"", letter, st.st_mode & 0o7777, st.st_uid, st.st_gid, size, mtime, link, st.st_rdev)
+    pax = list(records) + _xattr_records(xattrs or {})
+    prefix, name = _split(path)
+    if name is None or not (path.isascii() or _binary(path)):
+        pax += _text_record(b"path", path)
+        prefix, name = b"", path[-100:]
+    if len(link) > 100 or not (link.isascii() or _binary(link)):
+        pax += _text_record(b"linkpath", link)
+        link = link[:100]
+    uid, gid = st.st_uid, st.st_gid
+    if uid >= _OCTAL_ID:
+        pax.append((b"uid", b"%d" % uid))
+        uid = 0
+    if gid >= _OCTAL_ID:
+        pax.append((b"gid", b"%d" % gid))
+        gid = 0
+    if size >= _OCTAL_SIZE:
+        pax.append((b"size", b"%d" % size))
+        size = 0
+    if not 0 <= mtime < _OCTAL_SIZE:
+        pax.append((b"mtime", b"%d" % mtime))
+        mtime = 0
+    plain = _ustar(name, prefix, letter, st.st_mode & 0o7777, uid, gid, size, mtime, link, st.st_rdev)
+    return _pax(pax) + plain if pax else plain
+
+
+def _ustar(
+    name: bytes, prefix: bytes, letter: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, link: bytes, rdev: int
+) -> bytes:
+    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
+    if link or prefix or letter in b"34":
+        tail = letter + link.ljust(100, b"\0") + _owner(uid, gid) + _device(letter, rdev) + prefix.ljust(167, b"\0")
+        total = sum(tail)
+    else:
+        tail, total = _tail(letter, uid, gid)
+    return b"%s%06o\0 %s" % (head, sum(head) + total + _SPACES, tail)
+
+
+@functools.lru_cache(maxsize=1024)
+def _tail(letter: bytes, uid: int, gid: int) -> t.Tuple[bytes, int]:
+    """What follows the checksum in most headers, and its sum."""
+    tail = letter + bytes(100) + _owner(uid, gid) + _device(letter, 0) + bytes(167)
+    return tail, sum(tail)
+
+
+@functools.lru_cache(maxsize=1024)
+def _owner(uid: int, gid: int) -> bytes:
+    names = [name.encode("utf-8", "replace")[:31].ljust(32, b"\0") for name in (user_name(uid), group_name(gid))]
+    return b"ustar\00000" + b"".join(names)
+
+
+def _device(letter: bytes, rdev: int) -> bytes:
+    if letter in b"34":
+        return b"%07o\0%07o\0" % (os.major(rdev), os.minor(rdev))
+    return b"0000000\0" * 2
+
+
+def _split(path: bytes) -> t.Tuple[bytes, t.Optional[bytes]]:
+    """Split a path into ustar's prefix (155 bytes) and name (100); the name is None when it does not fit."""
+    if len(path) <= 100:
+        return b"", path
+    cut = path.find(b"/", len(path) - 101, 156)
+    if cut <= 0 or cut > 155 or cut == len(path) - 1:
+        return b"", None
+    return path[:cut], path[cut + 1 :]
+
+
+def _binary(data: bytes) -> bool:
+    """Whether these bytes are no UTF-8: a name that ustar's fields carry as it is, but pax text does not."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _text_record(keyword: bytes, value: bytes) -> t.List[t.Tuple[bytes, bytes]]:
+    return ([(b"hdrcharset", b"BINARY")] if _binary(value) else []) + [(keyword, value)]
+
+
+def _record(keyword: bytes, value: bytes) -> bytes:
+    """One pax record; its length counts its own digits."""
+    body = b" %s=%s\n" % (keyword, value)
+    size = len(body) + len(str(len(body)))
+    if len(str(size)) + len(body) != size:
+        size += 1
+    return b"%d%s" % (size, body)
+
+
+def _pax(records: t.Sequence[t.Tuple[bytes, bytes]]) -> bytes:
+    data = b"".join([_record(k, v) for k, v in records])
+    plain = _ustar(b"././@PaxHeader", b"", b"x", 0o644, 0, 0, len(data), 0, b"", 0)
+    return plain + data + bytes(-len(data) % _BLOCK)
+
+
+def _xattr_records(xattrs: Xattrs) -> t.List[t.Tuple[bytes, bytes]]:
+    records = []
+    for name, value in sorted(xattrs.items()):
+        if name in _ACLS:
+            records.append((_ACLS[name].encode("ascii"), _acl_text(value)))
+        else:
+            records.append((b"SCHILY.xattr." + name.encode("utf-8", "surrogateescape"), value))
+    return records
+
+
+def _acl_text(value: bytes) -> bytes:
+    """A POSIX ACL as text, as star and GNU tar write it (linux/posix_acl_xattr.h: version, then tag, perm, id)."""
+    tags = {1: b"user", 2: b"user", 4: b"group", 8: b"group", 16: b"mask", 32: b"other"}
+    lines = []
+    for start in range(4, len(value) - 7, 8):
+        tag, perm, who = struct.unpack_from("<HHI", value, start)
+        name = (user_name(who) if tag == 2 else group_name(who)) or str(who) if tag in (2, 8) else ""
+        bits = b"".join([letter if perm & bit else b"-" for bit, letter in ((4, b"r"), (2, b"w"), (1, b"x"))])
+        lines.append(b"%s:%s:%s" % (tags.get(tag, b"other"), name.encode("utf-8", "replace"), bits))
+    return b",".join(lines)
+
+
+def _sparse_header(path: bytes, st: os.stat_result, map_: t.Sequence[t.Tuple[int, int]], xattrs: Xattrs) -> bytes:
+    """GNU tar manual, "PAX Format, Version 1.0": the map stands before the data."""
+    rows = list(map_)
+    if not rows or sum(rows[-1]) < st.st_size:
+        rows.append((st.st_size, 0))  # the file ends in a hole
+    text = b"%d\n" % len(rows) + b"".join([b"%d\n%d\n" % row for row in rows])
+    text += bytes(-len(text) % _BLOCK)
+    folder, _slash, name = path.rpartition(b"/")
+    records = [
+        *([(b"hdrcharset", b"BINARY")] if _binary(path) else []),
+        (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"),
+        (b"GNU.sparse.name", path), (b"GNU.sparse.realsize", b"%d" % st.st_size),
+    ]  # fmt: skip
+    substitute = (folder + b"/" if folder else b"") + b"GNUSparseFile.0/" + name
+    size = len(text) + sum([length for _start, length in map_])
+    return header(substitute, b"0", st, size, records=records, xattrs=xattrs) + text
+
+
+def _copy_segments(
+    frames: FrameWriter, fd: int, map_: t.Sequence[t.Tuple[int, int]], size: int, update: content.Update
+) -> t.Tuple[int, t.Optional[OSError]]:
+    """Store the segments of a sparse file; hash it whole."""
+    position = padded = 0
+    error = None
+    for start, length in map_:
+        content.hash_zeros(start - position, update)
+        os.lseek(fd, start, os.SEEK_SET)
+        missing, problem = content.copy(frames, fd, length, update)
+        padded, error = padded + missing, error or problem
+        position = start + length
+    content.hash_zeros(size - position, update)
+    return padded, error

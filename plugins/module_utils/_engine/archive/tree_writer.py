@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tar and zip writers have in common: the lines of the index, and what is wrong with a file that was just read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import typing as t
+
+from .entry import is_young, state, text_field, xattrs_field
+from .frames import FrameWriter
+from .index import IndexWriter
+
+Xattrs = t.Mapping[str, bytes]
+
+
+class TreeWriter:
+    """Writes entries, in the order of the index, to ``frames`` and their lines to ``index``.
+
+    file() returns ``(notice code, content)``. The code tells that a file was not read as it should be: ``file-changed`` (it
+    shrank, grew or was written to meanwhile) or ``file-unreadable`` (reading failed in the middle; zeros stand for the
+    rest). ``content`` is for link(), should further names of the same file follow.
+    """
+
+    format = ""
+
+    def __init__(self, frames: FrameWriter, index: IndexWriter, backup_id: str) -> None:
+        self._frames = frames
+        self._index = index
+        self._id = backup_id.encode("ascii")
+        #: Logical bytes of all files so far.
+        self.bytes = 0
+
+    def file(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs) -> t.Tuple[t.Optional[str], bytes]:
+        """Archive a regular file that is open for reading."""
+        raise NotImplementedError
+
+    def link(self, path: bytes, fd: int, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:
+        """Archive a further hard link to the entry ``target``; ``fd`` is open for reading."""
+        raise NotImplementedError
+
+    def directory(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
+        raise NotImplementedError
+
+    def symlink(self, path: bytes, st: os.stat_result, target: bytes, xattrs: Xattrs) -> None:
+        raise NotImplementedError
+
+    def special(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
+        """Archive a fifo or a device node."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the archive."""
+        raise NotImplementedError
+
+    def _add_file(
+        self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, content: bytes,
+        padded: int, error: t.Optional[OSError],
+    ) -> t.Optional[str]:  # fmt: skip
+        """Add the line of a file that has just been read; return the code of a notice, if one is due."""
+        after = os.fstat(fd)
+        changed = (
+            after.st_mtime_ns != st.st_mtime_ns or after.st_size != st.st_size or after.st_ctime_ns != st.st_ctime_ns
+        )  # fmt: skip
+        flags = b""
+        if padded:
+            flags = b',"padded":%d' % padded
+        if changed:
+            flags += b',"changed":true'
+        if is_young(st, time.time_ns()):
+            flags += b',"young":true'
+        self.bytes += st.st_size
+        more = xattrs_field(xattrs) if xattrs else b""
+        self._index.add(path, b"%s%s%s%s}\n" % (state(path, b"file", st), more, content, flags))
+        if error:
+            return "file-unreadable"
+        return "file-changed" if changed or padded else None
+
+    def _add_link(self, path: bytes, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:
+        self._add(path, b"link", st, b"," + text_field(b"target", target), xattrs, content)
+        self.bytes += st.st_size
+
+    def _add_directory(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
+        self._add(path, b"directory", st, b"", xattrs)
+
+    def _add_symlink(self, path: bytes, st: os.stat_result, target: bytes, xattrs: Xattrs) -> None:
+        self._add(path, b"symlink", st, b"," + text_field(b"target", target), xattrs)
+
+    def _add_special(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
+        if stat.S_ISFIFO(st.st_mode):
+            kind, device = b"fifo", b""
+        else:
+            kind = b"character" if stat.S_ISCHR(st.st_mode) else b"block"
+            device = b',"rdev":[%d,%d]' % (os.major(st.st_rdev), os.minor(st.st_rdev))
+        self._add(path, kind, st, device, xattrs)
+
+    def _add(
+        self, path: bytes, kind: bytes, st: os.stat_result, more: bytes, xattrs: Xattrs, content: bytes = b""
+    ) -> None:  # fmt: skip
+        young = b',"young":true' if is_young(st, time.time_ns()) else b""
+        self._index.add(path, b"%s%s%s%s}\n" % (state(path, kind, st, more), xattrs_field(xattrs), content, young))
