@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The data of the benchmarks, made from a seed and kept: the same on every machine, for every run.
+
+Run as a program of its own (``data.py NAME SCALE FOLDER``), so that its memory does not count for anybody.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import sys
+import typing as t
+
+VERSION = "2"
+_MIB = 1 << 20
+
+
+def make(name: str, scale: float, folder: str) -> None:
+    """Make the data set ``name`` in ``folder`` unless it is there already, whole and of this version."""
+    done = os.path.join(folder, ".complete")
+    if os.path.exists(done) and open(done).read() == VERSION:
+        return
+    os.makedirs(os.path.join(folder, "data"))
+    MAKERS[name](os.path.join(folder, "data"), scale)
+    with open(done, "w") as file:
+        file.write(VERSION)
+
+
+def _uploads(folder: str, scale: float) -> None:
+    """1.5 GiB in 5,000 files; 80 % of the bytes are pictures (incompressible), the others text of all kinds."""
+    rng = random.Random(1)
+    lines = _lines(rng, 4000)
+    count = max(1, int(5000 * scale))
+    sizes = [rng.lognormvariate(0, 1.1) for _ in range(count)]
+    factor = 1.5 * 1024 * _MIB * scale / sum(sizes)
+    for n, size in enumerate(sizes):
+        length = int(size * factor)
+        picture = rng.random() < 0.8
+        place = os.path.join(folder, "%04d" % (2019 + n % 7), "%02d" % (n // 7 % 12 + 1))
+        os.makedirs(place, exist_ok=True)
+        with open(os.path.join(place, "%s_%05d.%s" % (("IMG", n, "jpg") if picture else ("page", n, "html"))), "wb") as file:
+            if picture:
+                for begin in range(0, length, _MIB):
+                    file.write(rng.randbytes(min(_MIB, length - begin)))
+            else:
+                _write_text(file, rng, lines, length)
+
+
+def _small(folder: str, scale: float) -> None:
+    """100,000 text files of about 4 KiB in a tree like that of a large application with its libraries."""
+    rng = random.Random(2)
+    lines = _lines(rng, 40000)
+    for n in range(max(1, int(100_000 * scale))):
+        package, module = divmod(n, 400)
+        place = os.path.join(folder, "packages", "package-%03d" % package, "module_%02d" % (module // 25))
+        if n % 25 == 0:
+            os.makedirs(place)
+        with open(os.path.join(place, "component_%05d.%s" % (n, rng.choice(("py", "js", "html", "css", "json")))), "wb") as file:
+            _write_text(file, rng, lines, int(rng.gauss(3600, 1100)) if n % 50 else rng.randint(10_000, 40_000))
+
+
+def _sql(folder: str, scale: float) -> None:
+    """1 GiB of a dump's INSERT statements."""
+    rng = random.Random(3)
+    texts = [line.strip().decode().replace("'", "''") for line in _lines(rng, 5000)]
+    number = 0
+    with open(os.path.join(folder, "dump.sql"), "wb") as file:
+        while file.tell() < 1024 * _MIB * scale:
+            rows = [_row(number + n, rng, texts) for n in range(500)]
+            number += 500
+            file.write(b"INSERT INTO `orders` VALUES " + ",".join(rows).encode() + b";\n")
+
+
+def _row(number: int, rng: random.Random, texts: t.Sequence[str]) -> str:
+    bits = rng.getrandbits(96)
+    return "(%d,'%012x','%s','2024-%02d-%02d %02d:%02d:00',%d.%02d,%d,NULL)" % (
+        number,
+        bits >> 48,
+        texts[bits % len(texts)],
+        number // 9000 % 12 + 1,
+        number // 300 % 28 + 1,
+        number // 12 % 24,
+        number % 60,
+        bits % 997,
+        bits % 97,
+        bits % 5,
+    )
+
+
+def _sqlite(folder: str, scale: float) -> None:
+    """A 1 GiB SQLite database: orders with an index, like a small shop's after years."""
+    rng = random.Random(4)
+    texts = [line.strip().decode() for line in _lines(rng, 5000)]
+    base = sqlite3.connect(os.path.join(folder, "shop.db"), isolation_level=None)
+    base.execute("PRAGMA journal_mode = OFF")
+    base.execute("PRAGMA synchronous = OFF")
+    base.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, code TEXT NOT NULL, note TEXT, picture BLOB, cents INTEGER)")
+    number = 0
+    while base.execute("PRAGMA page_count").fetchone()[0] * 4096 < 960 * _MIB * scale:
+        base.execute("BEGIN")
+        base.executemany(
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
+            [
+                (
+                    number + n,
+                    "%012x" % rng.getrandbits(48),
+                    " ".join(rng.choices(texts, k=4)),
+                    rng.randbytes(60),
+                    rng.randrange(10**6),
+                )
+                for n in range(20000)
+            ],
+        )
+        base.execute("COMMIT")
+        number += 20000
+    base.execute("CREATE INDEX by_code ON orders (code)")
+    base.close()
+
+
+def _tiny(folder: str, scale: float) -> None:
+    """Three files."""
+    for name in ("app.py", "settings.json", "README"):
+        with open(os.path.join(folder, name), "w") as file:
+            file.write("fleet.backup\n" * 100)
+
+
+def _lines(rng: random.Random, count: int) -> t.List[bytes]:
+    words = [
+        "".join(rng.choices("etaoinshrdlucmfwypvbgkjqxz_", weights=range(27, 0, -1), k=rng.randint(2, 11))) for _ in range(9000)
+    ]
+    common = words[:300]
+    return [
+        (
+            "    " * rng.randint(0, 3)
+            + " ".join(rng.choice(common if rng.random() < 0.6 else words) for _ in range(rng.randint(2, 14)))
+        )
+        .encode()
+        .ljust(4)
+        + b"\n"
+        for _ in range(count)
+    ]
+
+
+def _write_text(file: t.BinaryIO, rng: random.Random, lines: t.Sequence[bytes], length: int) -> None:
+    """About ``length`` bytes: lines that recur here and there, every tenth with a number of its own."""
+    while length > 0:
+        part = rng.choices(lines, k=min(400, length // 80 + 1))
+        part[::10] = [b"%08x %s" % (rng.getrandbits(32), line) for line in part[::10]]
+        file.write(b"".join(part))
+        length -= sum(map(len, part))
+
+
+MAKERS: t.Dict[str, t.Callable[[str, float], None]] = {
+    "uploads": _uploads,
+    "small": _small,
+    "sql": _sql,
+    "sqlite": _sqlite,
+    "tiny": _tiny,
+}
+
+if __name__ == "__main__":
+    make(sys.argv[1], float(sys.argv[2]), sys.argv[3])

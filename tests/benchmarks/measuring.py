@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running the commands of a contender and measuring what they cost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+Argv = t.Sequence[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Programs joined by pipes. ``output`` is the file that the last one writes to; None discards what it says."""
+
+    pipeline: t.Sequence[Argv]
+    output: t.Optional[str] = None
+    environment: t.Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Seconds of wall and CPU time; ``rss`` in bytes: of a pipeline the sum of its programs, of several steps the largest."""
+
+    wall: float
+    cpu: float
+    rss: int
+
+
+class FailedError(Exception):
+    """A contender's command did not succeed, so its time means nothing."""
+
+
+def run(steps: t.Sequence[Step]) -> Usage:
+    """Run ``steps`` one after another. The disk is idle at the start, so nobody pays for what came before."""
+    os.sync()
+    used = [_run_step(step) for step in steps]
+    return Usage(sum(u.wall for u in used), sum(u.cpu for u in used), max(u.rss for u in used))
+
+
+def _run_step(step: Step) -> Usage:
+    with open(step.output or os.devnull, "wb") as output, open(os.devnull, "rb") as nothing:
+        processes: t.List[subprocess.Popen[bytes]] = []
+        began = time.perf_counter()
+        last = len(step.pipeline) - 1
+        for n, argv in enumerate(step.pipeline):
+            previous = processes[-1].stdout if processes else nothing
+            processes.append(
+                subprocess.Popen(
+                    argv,
+                    stdin=previous,
+                    stdout=output if n == last else subprocess.PIPE,
+                    stderr=subprocess.PIPE if n == last else subprocess.DEVNULL,
+                    env={**os.environ, **step.environment},
+                )
+            )
+            if processes[:-1] and previous:
+                previous.close()
+        stderr = processes[-1].stderr
+        said = stderr.read() if stderr else b""
+        # wait4 instead of wait: what one child used, its own waited-for children included.
+        ends = [os.wait4(process.pid, 0) for process in processes]
+        wall = time.perf_counter() - began
+        if stderr:
+            stderr.close()
+    for process, (_pid, status, _usage) in zip(processes, ends):
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise FailedError("%s: exit code %d: %s" % (process.args, process.returncode, said.decode(errors="replace")[-2000:]))
+    usages = [usage for _pid, _status, usage in ends]
+    return Usage(wall, sum(u.ru_utime + u.ru_stime for u in usages), sum(u.ru_maxrss for u in usages) * 1024)
+
+
+def stored_bytes(path: str) -> int:
+    """The sizes of a file, or of all files below a folder."""
+    if not os.path.isdir(path):
+        return os.path.getsize(path) if os.path.exists(path) else 0
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _folders, names in os.walk(path) for name in names)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare fleet.backup with other tools: ``run.py [--scale 0.1] [--runs 5] [NAME]...``.
+
+The contenders of a comparison take turns (A B A B ...), from a warm page cache and an idle disk, so that their ratio holds
+on a noisy machine too. The results lie in build/benchmarks/results.json. Exit code 1: a limit was missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import typing as t
+
+from comparisons import ALL, HERE, MIB, PROJECT, Comparison, Contender, Place
+from measuring import FailedError, Usage, run, stored_bytes
+
+SLOW_RUNS = 3
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one or more of: %s (default: all)" % ", ".join(ALL))
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the data, 1.0 = as the limits are meant")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each contender (slow ones: %d)" % SLOW_RUNS)
+    parser.add_argument("--engine", default=os.path.join(PROJECT, "build", "fleet-backup.pyz"), help="the built command")
+    parser.add_argument("--only-ours", action="store_true", help="measure without the other contenders")
+    parser.add_argument("--folder", default=os.path.join(PROJECT, "build", "benchmarks"), help="where data and results lie")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in ALL]
+    if unknown:
+        parser.error("there is no comparison %s; there are: %s" % (", ".join(unknown), ", ".join(ALL)))
+    if not os.path.exists(options.engine):
+        parser.error("%s does not exist; build it with: make agent" % options.engine)
+    results = {}
+    missed = False
+    for name in options.names or ALL:
+        result = compare(name, options)
+        results[name] = result
+        missed = missed or not all(limit["met"] for limit in result["limits"])
+        show(name, result)
+        with open(os.path.join(options.folder, "results.json"), "w") as file:
+            json.dump({"scale": options.scale, "python": sys.version, "results": results}, file, indent=2)
+    return 1 if missed else 0
+
+
+def compare(name: str, options: argparse.Namespace) -> t.Dict[str, t.Any]:
+    """Run one comparison; return its figures as plain data."""
+    kind, build = ALL[name]
+    data = os.path.join(options.folder, "data", "%s-%g" % (kind, options.scale))
+    subprocess.run([sys.executable, os.path.join(HERE, "data.py"), kind, str(options.scale), data], check=True)
+    work = os.path.join(options.folder, "work", name)
+    shutil.rmtree(work, ignore_errors=True)
+    place = Place(os.path.join(data, "data"), work, [sys.executable, "-I", options.engine])
+    comparison = build(place)
+    skipped, runners = [], []
+    for contender in comparison.contenders[: 1 if options.only_ours else None]:
+        missing = [program for program in contender.needs if not shutil.which(program)]
+        if missing:
+            skipped.append("%s: %s is not installed" % (contender.name, ", ".join(missing)))
+        else:
+            runners.append(contender)
+    try:
+        usages, stored = measure(runners, comparison, options.runs)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return figures(comparison, usages, stored, skipped)
+
+
+def measure(
+    runners: t.Sequence[Contender], comparison: Comparison, runs: int
+) -> t.Tuple[t.Dict[str, t.List[Usage]], t.Dict[str, int]]:
+    """Let the contenders take turns."""
+    for contender in runners:
+        run(contender.once)
+    warm(comparison.data)
+    usages: t.Dict[str, t.List[Usage]] = {contender.name: [] for contender in runners}
+    stored: t.Dict[str, int] = {}
+    for turn in range(runs):
+        for contender in runners:
+            if contender.slow and turn >= SLOW_RUNS:
+                continue
+            shutil.rmtree(contender.output, ignore_errors=True)
+            os.makedirs(contender.output)
+            run(contender.before)
+            usages[contender.name].append(contender.run())
+            stored[contender.name] = stored_bytes(contender.output)
+            shutil.rmtree(contender.output)
+    return usages, stored
+
+
+def warm(folder: str) -> None:
+    """Read every file once, so that all contenders find the data in the page cache."""
+    buffer = bytearray(MIB)
+    for place, _folders, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(place, name), "rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
+
+
+def figures(
+    comparison: Comparison, usages: t.Dict[str, t.List[Usage]], stored: t.Dict[str, int], skipped: t.List[str]
+) -> t.Dict[str, t.Any]:
+    rows = [
+        {
+            "contender": name,
+            "wall": statistics.median(u.wall for u in used),
+            "walls": [round(u.wall, 4) for u in used],
+            "cpu": statistics.median(u.cpu for u in used),
+            "rss": max(u.rss for u in used),
+            "stored": stored[name],
+        }
+        for name, used in usages.items()
+    ]
+    ours = rows[0]
+    limits = []
+    for row in rows[1:]:
+        row["ratio"] = ours["wall"] / row["wall"]
+        if row["contender"] in comparison.limits:
+            limit = comparison.limits[row["contender"]]
+            limits.append({"against": row["contender"], "ratio": row["ratio"], "limit": limit, "met": row["ratio"] <= limit})
+    if comparison.rss:
+        limits.append(
+            {
+                "against": "peak memory",
+                "ratio": ours["rss"] / MIB,
+                "limit": comparison.rss / MIB,
+                "met": ours["rss"] <= comparison.rss,
+            }
+        )
+    return {"rows": rows, "limits": limits, "skipped": skipped}
+
+
+def show(name: str, result: t.Dict[str, t.Any]) -> None:
+    print("\n%s" % name)
+    print("  %-30s %9s %9s %9s %9s %10s %8s" % ("", "wall s", "best s", "cpu s", "rss MiB", "stored MB", "ours/it"))
+    for row in result["rows"]:
+        ratio = "%8.2f" % row["ratio"] if "ratio" in row else ""
+        values = (row["wall"], min(row["walls"]), row["cpu"], row["rss"] / MIB, row["stored"] / 1e6)
+        print("  %-30s %9.3f %9.3f %9.3f %9.1f %10.1f %8s" % (row["contender"], *values, ratio))
+    for limit in result["limits"]:
+        word = "met" if limit["met"] else "MISSED"
+        print("  %-7s %s: %.2f, at most %g" % (word, limit["against"], limit["ratio"], limit["limit"]))
+    for line in result["skipped"]:
+        print("  skipped %s" % line)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except FailedError as error:
+        raise SystemExit("a contender failed, so nothing can be said: %s" % error) from None
