@@ -34,14 +34,16 @@ def copy_collection() -> Path:
     """Make the copy equal to the tracked files of the work tree, and return its path."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     names = {name for name in os.fsdecode(listed).split("\0") if name and os.path.lexists(ROOT / name)}
-    if COPY.is_dir():
-        for folder, _folders, files in os.walk(COPY, topdown=False):
-            for file in files:
-                path = Path(folder, file)
-                if str(path.relative_to(COPY)) not in names:
-                    path.unlink()
-            if not os.listdir(folder):
-                os.rmdir(folder)
+    COPY.mkdir(parents=True, exist_ok=True)
+    # A repository of its own: Ansible's tools look for one upwards, and would find that this one ignores build/.
+    subprocess.run(["git", "init", "-q"], cwd=COPY, check=True)
+    for folder, folders, files in os.walk(COPY):
+        if ".git" in folders:
+            folders.remove(".git")
+        for file in files:
+            path = Path(folder, file)
+            if str(path.relative_to(COPY)) not in names:
+                path.unlink()
     for name in names:
         source, target = ROOT / name, COPY / name
         target.parent.mkdir(parents=True, exist_ok=True)
