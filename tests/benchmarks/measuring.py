@@ -38,7 +38,7 @@ def run(steps: t.Sequence[Step]) -> Usage:
     """Run ``steps`` one after another. The disk is idle at the start, so nobody pays for what came before."""
     os.sync()
     used = [_run_step(step) for step in steps]
-    return Usage(sum(u.wall for u in used), sum(u.cpu for u in used), max(u.rss for u in used))
+    return Usage(sum(u.wall for u in used), sum(u.cpu for u in used), max((u.rss for u in used), default=0))
 
 
 def _run_step(step: Step) -> Usage:
