@@ -10,8 +10,11 @@ import os
 
 if os.name == "nt":
     from .windows import (
+        GROUP_OPTIONS,
         HAS_DIR_FD,
         OPEN_READ,
+        current_user,
+        end_group,
         group_name,
         is_superuser,
         list_xattrs,
@@ -23,8 +26,11 @@ if os.name == "nt":
     )
 else:
     from .posix import (
+        GROUP_OPTIONS,
         HAS_DIR_FD,
         OPEN_READ,
+        current_user,
+        end_group,
         group_name,
         is_superuser,
         list_xattrs,
@@ -36,8 +42,11 @@ else:
     )
 
 __all__ = [
+    "GROUP_OPTIONS",
     "HAS_DIR_FD",
     "OPEN_READ",
+    "current_user",
+    "end_group",
     "group_name",
     "is_superuser",
     "list_xattrs",

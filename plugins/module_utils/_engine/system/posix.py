@@ -9,6 +9,7 @@ import functools
 import grp
 import os
 import pwd
+import signal
 import typing as t
 
 HAS_DIR_FD = True
@@ -29,6 +30,24 @@ def lock_file(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+#: How Popen starts a child that leads a process group of its own, with no terminal to ask questions on.
+GROUP_OPTIONS: t.Dict[str, t.Any] = {"start_new_session": True}
+
+
+def end_group(leader: int, force: bool) -> None:
+    """Ask (or force) every process of the group that ``leader`` leads to end. A group that is gone is fine."""
+    try:
+        os.killpg(leader, signal.SIGKILL if force else signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
+        # macOS answers EPERM for a group of zombies.
+        return
+
+
+def current_user() -> t.Tuple[t.Optional[int], str]:
+    """Who runs this process: the real user id, and the name where there is one."""
+    return os.getuid(), user_name(os.getuid())
 
 
 def read_into(fd: int, buffer: memoryview) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import typing as t
 
 HAS_DIR_FD = False
@@ -24,6 +25,21 @@ def lock_file(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+#: How Popen starts a child that leads a process group of its own.
+GROUP_OPTIONS: t.Dict[str, t.Any] = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+
+
+def end_group(leader: int, force: bool) -> None:
+    """Ask (or force) a process and all that it started to end. A process that is gone is fine."""
+    command = ["taskkill", "/PID", str(leader), "/T"] + (["/F"] if force else [])
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def current_user() -> t.Tuple[t.Optional[int], str]:
+    """Who runs this process: the user id (Windows has none) and the name."""
+    return None, os.environ.get("USERNAME", "")
 
 
 def read_into(fd: int, buffer: memoryview) -> int:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders and files for their owner's eyes only: state, locks, logs."""
+
+from __future__ import annotations
+
+import os
+
+from .errors import ConfigurationError
+from .system import sync_folder
+
+
+def private_folder(path: str) -> str:
+    """Make ``path`` (and what it lies in) with mode 0700 where it is missing; return it. An existing folder is left as it is.
+
+    Raises ConfigurationError when it cannot be made.
+    """
+    try:
+        _make(path)
+    except OSError as error:
+        raise ConfigurationError(
+            "%s: the folder cannot be made: %s; name one that this user may write with state_dir" % (path, error.strerror)
+        ) from None
+    return path
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open (and with ``O_CREAT`` make, mode 0600) a file; return its descriptor. Links are not followed. Raises OSError."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)
+
+
+def replace_private(path: str, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that after a crash it holds either the old bytes or the new ones. Raises OSError."""
+    temporary = "%s.new-%s" % (path, os.urandom(4).hex())
+    fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_folder(os.path.dirname(path))
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of ``data``; os.write may take only a part. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _make(path: str) -> None:
+    if os.path.isdir(path):
+        return
+    try:
+        os.mkdir(path, 0o700)
+    except FileNotFoundError:
+        _make(os.path.dirname(path))
+        _make(path)
+    except FileExistsError:
+        # Another run made it at the same moment; anything but a folder is an error.
+        if not os.path.isdir(path):
+            raise
