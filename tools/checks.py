@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the project's checks and tests, all of them, and say at the end what passed, failed or was skipped.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what follows from the engine's option declarations, or with ``--check`` say whether it is up to date.
 

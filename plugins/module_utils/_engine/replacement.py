@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file that takes another's place in one step: after a crash there is the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import types
+import typing as t
+
+from .errors import ConfigurationError, StoreFullError
+from .system import sync_folder
+
+
+class Replacement:
+    """Write beside ``path`` and move it there on commit(); as a context manager, forget it otherwise.
+
+    The new file has the mode and the owner of the one it replaces, else ``mode`` less the umask.
+    """
+
+    def __init__(self, path: str, mode: int = 0o666) -> None:
+        """Begin. Raises ConfigurationError when the folder is missing, may not be written or holds something else there."""
+        self.path = path
+        folder, name = os.path.split(path)
+        self.temporary = os.path.join(folder, ".%s.new-%s" % (name, os.urandom(4).hex()))
+        try:
+            self._old: t.Optional[os.stat_result] = os.lstat(path)
+        except FileNotFoundError:
+            self._old = None
+        except OSError as error:
+            raise self._error(error) from None
+        if self._old is not None and not stat.S_ISREG(self._old.st_mode):
+            raise ConfigurationError("%s: there is something else than a regular file; it is not replaced" % path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        try:
+            self.fd = os.open(self.temporary, flags, mode)
+        except OSError as error:
+            raise self._error(error) from None
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        """Write all of ``data``. Raises StoreFullError, ConfigurationError."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self.fd, rest) :]
+        except OSError as error:
+            raise self._error(error) from None
+
+    def commit(self) -> None:
+        """Make the new file durable and move it into place. Raises StoreFullError, ConfigurationError."""
+        try:
+            self._keep_attributes()
+            os.fsync(self.fd)
+            os.close(self.fd)
+            self.fd = -1
+            os.replace(self.temporary, self.path)
+            self.temporary = ""
+            sync_folder(os.path.dirname(self.path))
+        except OSError as error:
+            raise self._error(error) from None
+
+    def close(self) -> None:
+        """Forget what was not committed. Idempotent."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        if self.temporary:
+            try:
+                os.unlink(self.temporary)
+            except FileNotFoundError:
+                pass
+            self.temporary = ""
+
+    def __enter__(self) -> Replacement:
+        return self
+
+    def __exit__(
+        self,
+        kind: t.Optional[t.Type[BaseException]],
+        error: t.Optional[BaseException],
+        trace: t.Optional[types.TracebackType],
+    ) -> None:
+        self.close()
+
+    def _keep_attributes(self) -> None:
+        if self._old is None or not hasattr(os, "fchown"):
+            return
+        try:
+            os.fchown(self.fd, self._old.st_uid, self._old.st_gid)
+        except PermissionError:
+            # Not root: the file becomes its writer's, as with any editor.
+            pass
+        os.fchmod(self.fd, stat.S_IMODE(self._old.st_mode))
+
+    def _error(self, error: OSError) -> t.Union[ConfigurationError, StoreFullError]:
+        import errno
+
+        what = "%s: cannot be written: %s" % (self.path, error.strerror)
+        return StoreFullError(what) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ConfigurationError(what)
