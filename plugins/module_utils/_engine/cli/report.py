@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Showing the result of a verb: as one JSON document, or as text for people."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import ConfigurationError, FleetBackupError
+from ..result import FAILURE, Result
+from .console import Console, OutputLostError
+from .output import safe
+
+if t.TYPE_CHECKING:
+    from .query import Query
+
+
+Show = t.Callable[[t.Any, Console], None]
+
+
+def report(result: Result, show: t.Optional[Show], query: t.Optional[Query], console: Console) -> int:
+    """Write ``result`` to the console and return the command's exit code.
+
+    ``show`` tells the result to people; it is None for a result that says nothing but its error.
+    """
+    code = result.exit_code
+    try:
+        if console.json:
+            code = _document(result, query, console) or code
+        elif show is not None:
+            show(result, console)
+    except OutputLostError as lost:
+        console.error(str(lost))
+        code = code or FleetBackupError.exit_code
+    for warning in result.warnings:
+        console.note("warning: %s%s" % (warning.component + ": " if warning.component else "", safe(warning.message)))
+    if result.error:
+        console.error(result.error["message"])
+    return code
+
+
+def _document(result: Result, query: t.Optional[Query], console: Console) -> int:
+    """Write the one document. Returns the exit code of a query that does not fit, else 0."""
+    value: t.Any = result.to_dict()
+    code = 0
+    if query is not None:
+        try:
+            value = query.choose(value)
+        except ConfigurationError as error:
+            # The operation is done and its result stands; what was asked of it cannot be told.
+            message = "%s; the %s itself ended with: %s" % (error, result.operation, result.outcome)
+            console.error(message)
+            value = {**value, "outcome": FAILURE, "error": {"code": error.code, "message": message}}
+            code = error.exit_code
+    console.document(value)
+    return code

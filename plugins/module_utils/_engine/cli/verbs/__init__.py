@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of the command. One file a verb; this is their registry.
+
+A verb's module is imported only when its verb was asked for.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    import argparse
+
+    from ...result import Result
+    from ..console import Console
+    from ..session import Session
+
+    class Verb(t.Protocol):
+        """What a verb's module has. Its docstring is the text of its help."""
+
+        #: It changes or reads a backup, and so goes into the audit log.
+        AUDIT: bool
+
+        def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+            """Declare the arguments that only this verb has."""
+
+        def run(self, session: Session) -> Result:
+            """Do it. Raises FleetBackupError for what no operation was begun for."""
+
+        def show(self, result: t.Any, console: Console) -> None:
+            """Tell people the result; warnings and the error are told by others."""
+
+
+#: Name and summary of every verb, in the order of the help.
+SUMMARIES: t.Dict[str, str] = {
+    "run": "take a backup of a job, or of all jobs",
+    "list": "list the backups of a job, or of all jobs",
+    "show": "show one backup: its components, facts and files",
+    "verify": "check that stored backups are whole",
+    "restore": "bring back a backup, or parts of it",
+    "prune": "remove the backups that the retention rules do not keep",
+    "check": "check the configuration, the sources and the stores",
+    "menu": "choose from a numbered menu",
+    "version": "show the version",
+}
+
+
+def load(verb: str) -> Verb:
+    """Return the module of a verb. The import stands in a branch, as in the other registries."""
+    if verb == "run":
+        from . import run
+
+        return run
+    if verb == "list":
+        from . import list as listing
+
+        return listing
+    if verb == "show":
+        from . import show
+
+        return show
+    if verb == "verify":
+        from . import verify
+
+        return verify
+    if verb == "restore":
+        from . import restore
+
+        return restore
+    if verb == "prune":
+        from . import prune
+
+        return prune
+    if verb == "check":
+        from . import check
+
+        return check
+    if verb == "menu":
+        from . import menu
+
+        return menu
+    if verb == "version":
+        from . import version
+
+        return version
+    raise KeyError(verb)

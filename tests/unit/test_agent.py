@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one file that hosts run: reproducible, executable, complete."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = ROOT / "plugins" / "module_utils" / "_engine"
+
+
+def build(root, target, python=sys.executable):
+    subprocess.run([python, str(root / "tools" / "build_agent.py"), str(target)], check=True, capture_output=True)
+    return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    target = tmp_path_factory.mktemp("agent") / "fleet-backup.pyz"
+    build(ROOT, target)
+    return target
+
+
+def pythons():
+    """Other Pythons of this machine, from 3.9 on."""
+    found = {shutil.which("python3.%d" % n) for n in range(9, 16)} | {"/usr/bin/python3"}
+    found |= set(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3")))
+    for python in sorted(p for p in found if p and os.path.exists(p)):
+        version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 9))"], capture_output=True, text=True)
+        if version.stdout == "True\n":
+            yield python
+
+
+def copy_sources(to, crlf=False):
+    """A copy of what the build needs, in another place, with other times and modes."""
+    for part in ("tools", "plugins/plugin_utils", "plugins/module_utils/_engine"):
+        shutil.copytree(ROOT / part, to / part, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in to.rglob("*.py"):
+        if crlf:
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        path.chmod(0o600)
+        os.utime(path, (1, 1))
+    cache = to / "plugins/module_utils/_engine/__pycache__"
+    cache.mkdir()
+    (cache / "job.cpython-311.pyc").write_bytes(b"x")
+    (to / "plugins/module_utils/_engine/notes.txt").write_text("x")
+    (to / "plugins/module_utils/_engine/.job.py.swp.py").write_text("x")
+
+
+def test_it_is_the_same_wherever_it_is_built(agent, tmp_path):
+    copy_sources(tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere/plugins/module_utils/_engine/job.py").stat().st_mtime == 1
+    assert build(tmp_path / "elsewhere", tmp_path / "a.pyz") == hashlib.sha256(agent.read_bytes()).hexdigest()
+
+
+def test_line_ends_of_the_checkout_do_not_matter(agent, tmp_path):
+    copy_sources(tmp_path / "windows", crlf=True)
+    assert build(tmp_path / "windows", tmp_path / "a.pyz") == hashlib.sha256(agent.read_bytes()).hexdigest()
+
+
+def test_every_python_builds_the_same(agent, tmp_path):
+    expected = hashlib.sha256(agent.read_bytes()).hexdigest()
+    for n, python in enumerate(pythons()):
+        assert build(ROOT, tmp_path / ("%d.pyz" % n), python) == expected, python
+
+
+def test_a_change_of_the_engine_changes_it(agent, tmp_path):
+    copy_sources(tmp_path / "changed")
+    with open(tmp_path / "changed/plugins/module_utils/_engine/job.py", "a") as file:
+        file.write("# changed\n")
+    assert build(tmp_path / "changed", tmp_path / "a.pyz") != hashlib.sha256(agent.read_bytes()).hexdigest()
+
+
+def test_it_holds_the_whole_engine_stored_sorted_and_without_times(agent):
+    with zipfile.ZipFile(agent) as archive:
+        entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    modules = {"fleet_backup/" + str(p.relative_to(ENGINE)).replace(os.sep, "/") for p in ENGINE.rglob("*.py")}
+    assert set(names) == modules | {"__main__.py"}
+    assert names[1:] == sorted(names[1:])
+    assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes and shebangs are POSIX")
+def test_it_runs_by_itself(agent):
+    assert stat.S_IMODE(agent.stat().st_mode) == 0o755
+    shown = subprocess.run([str(agent), "version"], check=True, capture_output=True, text=True).stdout
+    assert shown.startswith("fleet-backup ")
+
+
+def test_every_package_of_the_engine_has_its_init():
+    for path in ENGINE.rglob("*.py"):
+        assert (path.parent / "__init__.py").exists(), path.parent
+
+
+def test_a_failed_build_leaves_the_old_one(agent, tmp_path):
+    target = tmp_path / "fleet-backup.pyz"
+    target.write_bytes(b"old")
+    (tmp_path / "plugins").mkdir()
+    copy_sources(tmp_path / "broken")
+    os.symlink(tmp_path / "nowhere", tmp_path / "broken/plugins/module_utils/_engine/zz.py")
+    with pytest.raises(subprocess.CalledProcessError):
+        build(tmp_path / "broken", target)
+    assert target.read_bytes() == b"old"
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def test_an_old_python_is_told_so(agent):
+    for python in glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python")) + ["/usr/bin/python2"]:
+        if not os.path.exists(python) or python in {str(Path(p).with_name("python")) for p in pythons()}:
+            continue
+        ended = subprocess.run([python, str(agent), "version"], capture_output=True, text=True)
+        assert ended.returncode == 4
+        assert "needs Python 3.9 or newer" in ended.stderr
