@@ -17,6 +17,7 @@ _INTERVAL = 0.1
 _WINDOW = 100
 _LONGEST = 40
 _SHORTEST = 6
+_FORESEEABLE = 100 * 3600
 
 
 class Lines(Progress):
@@ -113,9 +114,10 @@ def line(name: str, done: int, total: t.Optional[int], rate: float, elapsed: flo
     if total is None:
         parts = ["", size(done), size(int(rate)) + "/s", clock(elapsed)]
     else:
-        left = clock((total - done) / rate) + " left" if rate > 0 and done < total else ""
+        left = (total - done) / rate if rate > 0 else 0.0
+        told = clock(left) + " left" if 0 < left < _FORESEEABLE else ""
         share = min(done, total) / total if total else 1.0
-        parts = ["%3d%%" % int(share * 100), "%s of %s" % (size(done), size(total)), size(int(rate)) + "/s", left]
+        parts = ["%3d%%" % int(share * 100), "%s of %s" % (size(done), size(total)), size(int(rate)) + "/s", told]
     for dropped in (None, 1, 2, 3):
         if dropped is not None:
             parts[dropped] = ""
