@@ -134,7 +134,7 @@ class Manifest:
             fields["components"] = [_component(c) for c in value["components"]]
             fields["objects"] = [_build(StoredFile, o) for o in value["objects"]]
             return cls(**fields)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError("%s: is not a manifest: %s" % (name, error), [name]) from None
 
 

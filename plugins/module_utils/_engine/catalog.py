@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backups of one job on one store, read from the store alone (docs/format.md, Order of writing)."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import typing as t
+from dataclasses import dataclass, field
+
+from .errors import IntegrityError, NotFoundError
+from .manifest import SUMS, Manifest
+from .names import is_host, is_name, parse_backup_id
+from .result import from_iso, iso
+from .stores import Store
+
+_MANIFEST, _HASH, _SIGNATURE, _FAILED, _MARK = ".json", ".json.sha256", ".json.sig", ".failed.json", ".mark-"
+
+# Far above what any backup needs; a hostile store must not fill the memory.
+_LARGEST_MANIFEST = 256 << 20
+
+
+@dataclass
+class Scan:
+    """What lies on the store, ids oldest first.
+
+    ``complete``: with a manifest and data. ``failed``: runs that said so. ``unfinished``: data of a run under way, or of one
+    that was killed. ``damaged``: why each cannot be a whole backup. A failed run whose data could not be removed is also in
+    ``unfinished`` or ``damaged``.
+    """
+
+    complete: t.List[str] = field(default_factory=list)
+    failed: t.List[str] = field(default_factory=list)
+    unfinished: t.List[str] = field(default_factory=list)
+    damaged: t.Dict[str, str] = field(default_factory=dict)
+
+
+class Catalog:
+    """The backups in ``folder`` (``<host>/<job>``) of a store; a bare folder's with ``folder`` empty.
+
+    ``only`` narrows it to one backup. All methods raise the store's errors.
+    """
+
+    def __init__(self, store: Store, folder: str, only: t.Optional[str] = None) -> None:
+        self.store = store
+        self.folder = folder
+        self._only = only
+        self._manifests: t.Dict[str, t.Tuple[Manifest, str]] = {}
+
+    def scan(self) -> Scan:
+        """List the store, once; once more for each folder without a manifest."""
+        objects, folders = self.store.list(self.folder)
+        names = {o.key.rpartition("/")[2] for o in objects}
+        scan = Scan()
+        for backup_id in sorted(self._ids(names, folders)):
+            if backup_id + _FAILED in names:
+                scan.failed.append(backup_id)
+            if backup_id + _MANIFEST in names:
+                if backup_id in folders:
+                    scan.complete.append(backup_id)
+                else:
+                    scan.damaged[backup_id] = "its manifest is there, its data is not"
+            elif backup_id + _HASH in names or backup_id + _SIGNATURE in names:
+                scan.damaged[backup_id] = "its manifest is missing, the manifest's hash is there"
+            elif backup_id in folders:
+                if self._has_sums(backup_id):
+                    scan.damaged[backup_id] = "its manifest is missing, %s is there" % SUMS
+                else:
+                    scan.unfinished.append(backup_id)
+        return scan
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """The manifest, checked: its own checksum, and that it belongs where it lies.
+
+        Raises IntegrityError, NotFoundError.
+        """
+        return self._load(backup_id)[0]
+
+    def manifest_sha256(self, backup_id: str) -> str:
+        """The SHA-256 of the manifest's bytes, as references and ``.sha256`` have it. Raises like manifest()."""
+        return self._load(backup_id)[1]
+
+    def choose(self, wanted: str = "latest", at: t.Optional[datetime.datetime] = None) -> str:
+        """The id that ``wanted`` means: ``latest``, an id, or the beginning of exactly one.
+
+        With ``at``, ``latest`` is the newest backup that had finished by then. Only complete backups are chosen.
+        Raises NotFoundError, which names what there is; IntegrityError when ``at`` meets a manifest that cannot be read.
+        """
+        scan = self.scan()
+        if wanted == "latest":
+            return self._latest(scan, at)
+        if at is not None:
+            raise NotFoundError("%s is a backup and --at is a time: give one of them" % wanted)
+        found = [i for i in scan.complete if i.startswith(wanted)]
+        if wanted in found:
+            return wanted
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFoundError("%s is the beginning of %d backups of %s: %s" % (wanted, len(found), self.place, _some(found)))
+        raise NotFoundError("there is no backup %s in %s; %s" % (wanted, self.place, _instead(scan, wanted)))
+
+    def manifest_key(self, backup_id: str) -> str:
+        return self._join(backup_id + _MANIFEST)
+
+    def key(self, backup_id: str, name: str = "") -> str:
+        """The key of an object in a backup's folder, or the folder itself.
+
+        Raises IntegrityError for a name that would lead out of the folder: names come from manifests.
+        """
+        if not name:
+            return self._join(backup_id)
+        if "/" in name or "\\" in name or "\0" in name or name.startswith("."):
+            raise IntegrityError("%s: %r cannot be the name of an object" % (self.manifest_key(backup_id), name), [name])
+        return self._join("%s/%s" % (backup_id, name))
+
+    def delete(self, backup_id: str) -> int:
+        """Remove a backup, its manifest first, so that a half deleted one is no backup. Returns the bytes freed.
+
+        The caller has made sure that no other backup needs it. What an earlier, interrupted deletion left is removed too.
+        """
+        beside = [o for o in self.store.list(self.folder)[0] if self._belongs(o.key, backup_id)]
+        inside = self.store.list(self.key(backup_id))[0]
+        first = [self.manifest_key(backup_id)] + [self._join(backup_id + ending) for ending in (_SIGNATURE, _HASH)]
+        first.append(self.key(backup_id, SUMS))
+        order = {key: n for n, key in enumerate(first)}
+        # Marks of a backup that is gone say nothing; they go last.
+        found = sorted(beside + inside, key=lambda o: (order.get(o.key, len(order) + (_MARK in o.key)), o.key))
+        for stored in found:
+            self.store.delete(stored.key)
+        self.store.remove_leftovers(self.key(backup_id))
+        self._manifests.pop(backup_id, None)
+        return sum(o.size for o in found)
+
+    @property
+    def place(self) -> str:
+        """Where this is, for messages."""
+        return "%s of store %s" % (self.folder, self.store.name) if self.folder else str(self.store.local_path())
+
+    def _ids(self, names: t.Iterable[str], folders: t.Iterable[str]) -> t.Set[str]:
+        endings = (_MANIFEST, _HASH, _SIGNATURE, _FAILED)
+        ids = {name[: -len(ending)] for name in names for ending in endings if name.endswith(ending)}
+        ids.update(folders)
+        return {i for i in ids if parse_backup_id(i) and self._only in (None, i)}
+
+    def _has_sums(self, backup_id: str) -> bool:
+        return any(o.key == self.key(backup_id, SUMS) for o in self.store.list(self.key(backup_id))[0])
+
+    def _latest(self, scan: Scan, at: t.Optional[datetime.datetime]) -> str:
+        if not scan.complete:
+            raise NotFoundError("there is no complete backup in %s; %s" % (self.place, _instead(scan, "")))
+        if at is None:
+            return scan.complete[-1]
+        for backup_id in reversed(scan.complete):
+            if from_iso(self.manifest(backup_id).finished) <= at:
+                return backup_id
+        oldest = scan.complete[0]
+        raise NotFoundError(
+            "no backup in %s had finished by %s; the oldest is %s, finished %s"
+            % (self.place, iso(at), oldest, self.manifest(oldest).finished)
+        )
+
+    def _load(self, backup_id: str) -> t.Tuple[Manifest, str]:
+        if backup_id not in self._manifests:
+            data = self._read(self.manifest_key(backup_id))
+            self._manifests[backup_id] = (self._check(backup_id, data), hashlib.sha256(data).hexdigest())
+        return self._manifests[backup_id]
+
+    def _read(self, key: str) -> bytes:
+        if self.store.size(key) > _LARGEST_MANIFEST:
+            raise IntegrityError("%s: is too large to be a manifest" % key, [key])
+        file = self.store.open(key)
+        try:
+            parts: t.List[bytes] = []
+            while True:
+                part = file.read(1 << 20)
+                if not part:
+                    return b"".join(parts)
+                parts.append(part)
+        finally:
+            file.close()
+
+    def _check(self, backup_id: str, data: bytes) -> Manifest:
+        key = self.manifest_key(backup_id)
+        manifest = Manifest.from_bytes(data, key)
+        host, _, job = self.folder.partition("/") if self.folder else (manifest.host, "", manifest.job)
+        if (manifest.host, manifest.job, manifest.id) != (host, job, backup_id):
+            raise IntegrityError(
+                "%s: says that it is the backup %s of job %s of %s; it was moved or swapped"
+                % (key, manifest.id, manifest.job, manifest.host),
+                [key],
+            )
+        try:
+            from_iso(manifest.finished)
+            for reference in manifest.references:
+                if not parse_backup_id(reference["id"]):
+                    raise ValueError("%r is no backup id" % reference["id"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError("%s: is not a manifest: %s" % (key, error), [key]) from None
+        return manifest
+
+    def _belongs(self, key: str, backup_id: str) -> bool:
+        name = key.rpartition("/")[2]
+        return name in (backup_id + e for e in (_MANIFEST, _HASH, _SIGNATURE)) or name.startswith(backup_id + _MARK)
+
+    def _join(self, name: str) -> str:
+        return "%s/%s" % (self.folder, name) if self.folder else name
+
+
+def hosts(store: Store) -> t.List[str]:
+    """The hosts that have backups on a store."""
+    return [name for name in store.list("")[1] if is_host(name)]
+
+
+def jobs(store: Store, host: str) -> t.List[str]:
+    """The jobs of a host that have backups on a store; those of tenants are ``<job>@<tenant>``."""
+    return [name for name in store.list(host)[1] if is_name(name.partition("@")[0])]
+
+
+def _some(ids: t.Sequence[str]) -> str:
+    """A few of many, the newest."""
+    return ", ".join(ids) if len(ids) <= 5 else "%s and %d older ones" % (", ".join(ids[:-6:-1]), len(ids) - 5)
+
+
+def _instead(scan: Scan, wanted: str) -> str:
+    """What there is instead of a backup that was not found."""
+    if wanted in scan.damaged:
+        return "it is damaged: %s" % scan.damaged[wanted]
+    if wanted in scan.failed:
+        return "that run failed and left no backup"
+    if wanted in scan.unfinished:
+        return "that run is under way or was killed"
+    if scan.complete:
+        return "there are %s" % _some(scan.complete)
+    if scan.damaged:
+        newest = max(scan.damaged)
+        return "%s is damaged: %s" % (newest, scan.damaged[newest])
+    return "there are %d runs that failed and %d unfinished ones" % (len(scan.failed), len(scan.unfinished))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where backups are: the stores of a configuration, or a bare folder."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..catalog import Catalog, hosts
+from ..errors import NotFoundError
+from ..job import Config
+from ..names import parse_backup_id
+from ..stores import Store, load
+from ..stores.local import LocalStore
+
+if t.TYPE_CHECKING:
+    from ..job import StoreConfig
+
+
+def open_store(config: StoreConfig) -> Store:
+    """The store that a configuration describes."""
+    return load(config.driver)(config.name, config.options)
+
+
+def open_catalog(config: Config, job_name: str, store_name: str) -> Catalog:
+    """The backups of one job of this host on one store. Raises NotFoundError for a store that is not configured.
+
+    The job need not be configured any more: its backups may be read for as long as they are there.
+    """
+    return Catalog(open_store(config.store(store_name)), "%s/%s" % (config.host, job_name))
+
+
+def bare_catalog(path: str) -> Catalog:
+    """The backups in a plain folder, such as one that was copied from a store by hand.
+
+    ``path`` is a folder that holds ``<id>.json`` and ``<id>/``, or one of these two. Raises NotFoundError when it is none.
+    """
+    path = os.path.abspath(path)
+    parent, name = os.path.split(path)
+    backup_id = name[: -len(".json")] if name.endswith(".json") else name
+    if parse_backup_id(backup_id):
+        return _checked(Catalog(_folder_store(parent), "", only=backup_id), path)
+    return _checked(Catalog(_folder_store(path), ""), path)
+
+
+def _folder_store(path: str) -> Store:
+    return LocalStore("folder", {"path": path})
+
+
+def _checked(catalog: Catalog, path: str) -> Catalog:
+    """Refuse a folder in which no backup is, with a hint at what it is instead."""
+    if not os.path.isdir(path) and not path.endswith(".json"):
+        raise NotFoundError("%s: there is no such folder" % path)
+    scan = catalog.scan()
+    if scan.complete or scan.damaged:
+        return catalog
+    inside = [
+        os.path.join(path, *parts)
+        for parts in _job_folders(catalog.store)
+        if any(parse_backup_id(name) for name in catalog.store.list("/".join(parts))[1])
+    ]
+    hint = "; name one of these: %s" % ", ".join(inside[:5]) if inside else ""
+    raise NotFoundError(
+        "%s: holds no backup; name a folder with a manifest (<id>.json) and its data (<id>/), or that <id>/ with the manifest"
+        " beside it%s" % (path, hint)
+    )
+
+
+def _job_folders(store: Store) -> t.Iterator[t.Tuple[str, ...]]:
+    """The folders one and two levels below, where the backups of a whole store or of a host lie."""
+    for first in hosts(store):
+        yield (first,)
+        for second in store.list(first)[1]:
+            yield first, second
