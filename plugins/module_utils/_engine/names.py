@@ -71,3 +71,11 @@ def new_backup_id(now: datetime.datetime, kind: str, tag: str, newest: t.Optiona
         behind = started < latest.started - datetime.timedelta(seconds=60)
         started = latest.started + datetime.timedelta(seconds=1)
     return str(BackupId(started, kind, tag, os.urandom(2).hex())), behind
+
+
+def printable(path: bytes) -> str:
+    """A path as people may see it: what is not UTF-8, and control characters, as backslash escapes. On one line."""
+    text = path.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text])

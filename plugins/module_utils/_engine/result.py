@@ -34,12 +34,18 @@ def from_iso(text: str) -> datetime.datetime:
 
 @dataclass
 class Notice:
-    """Something that a person should know and that made the outcome a warning. ``code`` is stable."""
+    """Something that a person should know and that made the outcome a warning. ``code`` is stable.
+
+    ``paths`` names what it is about, as printable texts; at most ``LIMIT`` of them, while ``count`` is complete.
+    """
+
+    LIMIT: t.ClassVar[int] = 1000
 
     code: str
     message: str
     component: t.Optional[str] = None
     count: int = 1
+    paths: t.List[str] = field(default_factory=list)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import threading
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from ..errors import FleetBackupError
 from .codec import Buffers, Codec
 
 #: A frame holds at most this many bytes ...
@@ -169,6 +170,9 @@ class FrameWriter:
                 results = future.result()
                 if self._error is None:
                     self._store(pieces, results)
+            except OSError as error:
+                # Not to be taken by the reader for trouble with the file that it is reading.
+                self._error = self._error or FleetBackupError("the archive cannot be written: %s" % error)
             except BaseException as error:  # noqa: BLE001 - handed to the reader, which raises it
                 self._error = self._error or error
             self._free.put(view)

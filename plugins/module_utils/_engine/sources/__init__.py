@@ -122,6 +122,8 @@ class Source:
         self.options = options
         #: Absolute paths that must be left out (the stores, state and spool of fleet.backup itself).
         self.leave_out: t.Sequence[str] = ()
+        #: A private folder of this host for what must be on a disk for a while.
+        self.spool: t.Optional[str] = None
 
     @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:

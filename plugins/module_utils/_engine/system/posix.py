@@ -16,7 +16,7 @@ HAS_DIR_FD = True
 OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 # A file system that has no extended attributes, or a file that may not be asked for them.
-_NO_XATTRS = (errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES)
+_NO_XATTRS = (errno.ENOENT, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES)
 
 
 def is_superuser() -> bool:
@@ -80,6 +80,22 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return ""
+
+
+def open_folder(path: str, dir_fd: t.Optional[int]) -> t.Optional[int]:
+    """Open a folder, relative to another one; a link in its place is refused (ENOTDIR or ELOOP)."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+
+
+def archive_name(path: str) -> bytes:
+    """What the archive paths of a root at the absolute ``path`` begin with: the path without its leading slash."""
+    return os.fsencode(path).strip(b"/")
+
+
+def list_xattrs_at(name: str, dir_fd: t.Optional[int]) -> t.Dict[str, bytes]:
+    """All extended attributes of what ``name`` is in a folder, a link not followed."""
+    # There is no listxattrat(2) yet.
+    return list_xattrs(name if dir_fd is None else "/proc/self/fd/%d/%s" % (dir_fd, name))
 
 
 def list_xattrs(target: t.Union[int, str, bytes]) -> t.Dict[str, bytes]:

@@ -61,6 +61,23 @@ def group_name(gid: int) -> str:
     return ""
 
 
+def open_folder(path: str, dir_fd: t.Optional[int]) -> t.Optional[int]:
+    """Windows opens no folders; they are reached by their paths."""
+    return None
+
+
+def archive_name(path: str) -> bytes:
+    r"""What the archive paths of a root begin with: ``C:\x`` is ``C/x``, ``\\server\share`` is ``UNC/server/share``."""
+    drive, rest = os.path.splitdrive(path)
+    if drive.startswith("\\"):
+        drive = "UNC/" + drive.strip("\\").replace("\\", "/")
+    return os.fsencode("/".join([drive.rstrip(":"), *rest.replace("\\", "/").strip("/").split("/")]).rstrip("/"))
+
+
+def list_xattrs_at(name: str, dir_fd: t.Optional[int]) -> t.Dict[str, bytes]:
+    return {}
+
+
 def list_xattrs(target: t.Union[int, str, bytes]) -> t.Dict[str, bytes]:
     return {}
 

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back: a component's entries, and the bytes of each, read by ranges from the store."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import json
+import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ..catalog import Catalog
+from ..errors import IntegrityError, NotFoundError
+from ..manifest import Component, Manifest
+from ..names import printable
+from .codec import Codec, codec
+from .content import hash_zeros
+from .frames import FRAME, cores
+from .index import Entry, IndexReader, Root, entry_path
+
+
+def read_object(catalog: Catalog, backup_id: str, name: str, offset: int = 0, size: t.Optional[int] = None) -> bytes:
+    """Return an object of a backup's folder, or ``size`` bytes of it. Raises IntegrityError when there are fewer."""
+    try:
+        file = catalog.store.open(catalog.key(backup_id, name), offset, size)
+    except NotFoundError:
+        raise IntegrityError("%s of %s is missing on store %s" % (name, backup_id, catalog.store.name), [name]) from None
+    try:
+        parts = []
+        left = size
+        while left is None or left > 0:
+            part = file.read(1 << 20 if left is None else left)
+            if not part:
+                break
+            parts.append(part)
+            if left is not None:
+                left -= len(part)
+    finally:
+        file.close()
+    data = b"".join(parts)
+    if size is not None and len(data) != size:
+        raise IntegrityError("%s of %s is cut off on store %s" % (name, backup_id, catalog.store.name), [name])
+    return data
+
+
+class FrameTable:
+    """The frames of a component: where each lies and what it holds, kept compactly."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        try:
+            value = json.loads(data)
+            self.compression: str = value["compression"]
+            self.volumes: t.List[str] = [v["name"] for v in value["volumes"]]
+            self._rows = array.array("Q", [n for v in value["volumes"] for row in v["frames"] for n in row[:3]])
+            self._ends = []
+            count = 0
+            for volume in value["volumes"]:
+                count += len(volume["frames"])
+                self._ends.append(count)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise IntegrityError("%s: is not a frame table: %s" % (name, error), [name]) from None
+        if len(self._rows) != 3 * count or any(raw > FRAME for raw in self._rows[2::3]):
+            raise IntegrityError("%s: is not a frame table: a frame is larger than any may be" % name, [name])
+
+    def __len__(self) -> int:
+        return len(self._rows) // 3
+
+    def row(self, frame: int) -> t.Tuple[str, int, int, int]:
+        """``(volume, offset, stored, raw)`` of a frame."""
+        number = next(n for n, end in enumerate(self._ends) if frame < end)
+        offset, stored, raw = self._rows[3 * frame : 3 * frame + 3]
+        return self.volumes[number], offset, stored, raw
+
+
+class FrameReader:
+    """Decoded frames, by number. Read in order, they are fetched and decoded ahead on all cores."""
+
+    def __init__(self, catalog: Catalog, backup_id: str, table: FrameTable, frames: Codec) -> None:
+        self._catalog = catalog
+        self._id = backup_id
+        self._table = table
+        self._codec = frames
+        self._ahead = cores() + 1
+        self._workers: t.Optional[ThreadPoolExecutor] = None
+        self._pending: t.Dict[int, Future[t.Union[bytes, memoryview]]] = {}
+        self._last = -1
+        self._current: t.Tuple[int, t.Union[bytes, memoryview]] = (-1, b"")
+
+    def read(self, frame: int, offset: int, size: int) -> t.Iterator[memoryview]:
+        """Yield ``size`` raw bytes from ``offset`` of ``frame`` on, going on in the next frames."""
+        while size:
+            data = memoryview(self._frame(frame))[offset : offset + size]
+            if data:
+                yield data
+            size -= len(data)
+            frame, offset = frame + 1, 0
+
+    def close(self) -> None:
+        if self._workers is not None:
+            self._workers.shutdown(cancel_futures=True)
+            self._workers = None
+        self._pending.clear()
+
+    def _frame(self, frame: int) -> t.Union[bytes, memoryview]:
+        if self._current[0] == frame:
+            return self._current[1]
+        if not 0 <= frame < len(self._table):
+            raise IntegrityError("the index points to frame %d; there are %d" % (frame, len(self._table)))
+        in_order = frame == self._last + 1 and self._last >= 0
+        self._last = frame
+        for number in [n for n in self._pending if n < frame]:
+            del self._pending[number]
+        if in_order:
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(cores(), "decode")
+            for number in range(frame, min(frame + self._ahead, len(self._table))):
+                if number not in self._pending:
+                    self._pending[number] = self._workers.submit(self._decode, number)
+        pending = self._pending.pop(frame, None)
+        data = pending.result() if pending is not None else self._decode(frame)
+        self._current = (frame, data)
+        return data
+
+    def _decode(self, frame: int) -> t.Union[bytes, memoryview]:
+        volume, offset, stored, raw = self._table.row(frame)
+        data = read_object(self._catalog, self._id, volume, offset, stored)
+        try:
+            return self._codec.decompress(data, raw)
+        except IntegrityError as error:
+            raise IntegrityError("%s, frame %d: %s" % (volume, frame, error), [volume]) from None
+
+
+class ComponentReader:
+    """One component of one backup on one store."""
+
+    def __init__(self, catalog: Catalog, backup_id: str, component: Component) -> None:
+        self.component = component
+        self.backup_id = backup_id
+        self._catalog = catalog
+        name = component.index.name
+        index_codec = codec("gzip" if component.compression == "deflate" else component.compression)
+        self._index = IndexReader(
+            name, lambda offset, size: read_object(catalog, backup_id, name, offset, size), component.index.table, index_codec
+        )
+        self._frames: t.Optional[FrameReader] = None
+
+    @property
+    def roots(self) -> t.List[Root]:
+        """The roots of a tree."""
+        return self._index.roots()
+
+    def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
+        """All entries in the order of the index, or those from the archive path ``start`` on."""
+        return self._index.entries(start)
+
+    def find(self, path: bytes) -> t.Optional[Entry]:
+        """The entry with this archive path, found without reading the whole index."""
+        return self._index.find(path)
+
+    def read(self, entry: Entry) -> t.Iterator[memoryview]:
+        """Yield the archived bytes of an entry; of a sparse file its segments, joined.
+
+        The views are valid until the next one. Raises IntegrityError at the end when the entry's sha256 does not hold.
+        """
+        digest = hashlib.sha256()
+        if "segments" in entry:
+            yield from self._read_sparse(entry, digest.update)
+        elif "bytes" in entry:
+            for data in self._raw(entry):
+                digest.update(data)
+                yield data
+        if "sha256" in entry and digest.hexdigest() != entry["sha256"]:
+            volumes = [v.name for v in self.component.volumes]
+            raise IntegrityError(
+                "%s of component %s is not what was backed up (its SHA-256 differs)"
+                % (printable(entry_path(entry)), self.component.name),
+                volumes,
+            )
+
+    def close(self) -> None:
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
+
+    def _raw(self, entry: Entry) -> t.Iterator[memoryview]:
+        backup_id, frame, offset, size = entry["bytes"]
+        if backup_id != self.backup_id:
+            raise IntegrityError("%s lies in another backup, %s" % (printable(entry_path(entry)), backup_id))
+        if self._frames is None:
+            component = self.component
+            table = FrameTable(component.frames.name, read_object(self._catalog, self.backup_id, component.frames.name))
+            self._frames = FrameReader(self._catalog, self.backup_id, table, codec(component.compression))
+        return self._frames.read(frame, offset, size)
+
+    def _read_sparse(self, entry: Entry, update: t.Callable[[memoryview], t.Any]) -> t.Iterator[memoryview]:
+        """The segments' bytes; the holes between them are hashed as zeros."""
+        data = self._raw(entry) if "bytes" in entry else iter(())
+        view = memoryview(b"")
+        position = 0
+        for start, length in entry["segments"]:
+            hash_zeros(start - position, update)
+            position = start + length
+            while length:
+                if not view:
+                    view = next(data)
+                part, view = view[:length], view[length:]
+                update(part)
+                yield part
+                length -= len(part)
+        hash_zeros(entry["size"] - position, update)
+
+
+def open_component(catalog: Catalog, manifest: Manifest, name: str) -> ComponentReader:
+    """Return the reader of a component. Raises NotFoundError, which names those that there are."""
+    component = manifest.component(name)
+    if component is None:
+        raise NotFoundError(
+            "backup %s has no component %r; it has %s" % (manifest.id, name, ", ".join(c.name for c in manifest.components))
+        )
+    return ComponentReader(catalog, manifest.id, component)

@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back up one job: every source read once, every store written side by side, the manifest last."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from .. import VERSION
+from ..archive.codec import zstd_module
+from ..archive.component import ComponentWriter
+from ..catalog import Catalog, Scan
+from ..delivery import Delivery
+from ..errors import ConfigurationError, FleetBackupError, IntegrityError, SourceError, StoreFullError
+from ..hooks import run_hooks
+from ..job import Compression, Config, Job
+from ..lock import JobLock
+from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
+from ..names import KINDS, NAME_RULE, is_name, new_backup_id, parse_backup_id
+from ..progress import SILENT, Progress
+from ..restore_text import restore_text
+from ..result import SUCCESS, WARNING, Notice, Result, from_iso, iso, utc_now
+from ..runlog import RunLog
+from ..sources import Source
+from ..sources import load as load_source
+from ..state import State
+from ..stores import Store
+from ..stores import load as load_store
+
+#: The kinds that can be asked for.
+SUPPORTED_KINDS = ("full",)
+
+
+@dataclass
+class ComponentSummary:
+    name: str
+    source: str
+    kind: str
+    entries: int
+    bytes: int
+    stored: int
+    facts: t.Dict[str, t.Any] = field(default_factory=dict)
+
+
+@dataclass
+class Copy:
+    """What became of the backup on one store."""
+
+    store: str
+    driver: str
+    outcome: str
+    confirms: str
+    error: t.Optional[t.Dict[str, str]] = None
+
+
+@dataclass
+class BackupResult(Result):
+    """``id`` is None when nothing was taken: a dry run, a failure, or a backup that is new enough (``newer``)."""
+
+    id: t.Optional[str] = None
+    kind: str = "full"
+    tag: str = ""
+    newer: t.Optional[str] = None
+    entries: int = 0
+    bytes: int = 0
+    stored: int = 0
+    components: t.List[ComponentSummary] = field(default_factory=list)
+    copies: t.List[Copy] = field(default_factory=list)
+    log: t.Optional[str] = None
+
+
+def backup(
+    config: Config,
+    job: Job,
+    *,
+    kind: str = "full",
+    tag: str = "manual",
+    unless_newer_than: t.Optional[int] = None,
+    dry_run: bool = False,
+    lock_held: bool = False,
+    progress: Progress = SILENT,
+) -> BackupResult:
+    """Take one backup of ``job`` and return what became of it.
+
+    With ``unless_newer_than`` (seconds) nothing is done when every store has a complete backup that young. A dry run reaches
+    sources and stores and says what would be read, but reads and writes nothing. ``lock_held``: the caller has the job's lock.
+    """
+    result = BackupResult("backup", config.host, job.name, kind=kind, tag=tag, dry_run=dry_run)
+    result.begin()
+    state = State(config.state_dir)
+    try:
+        _check_request(kind, tag)
+        if dry_run:
+            _Run(config, job, result, state, progress).plan(unless_newer_than)
+        else:
+            with contextlib.nullcontext() if lock_held else JobLock(config.state_dir, job.name, job.lock_timeout):
+                _Run(config, job, result, state, progress).take(unless_newer_than)
+    except FleetBackupError as error:
+        result.fail(error)
+    progress.close()
+    result.end()
+    if not dry_run and result.newer is None:
+        state.write_status(job.name, result.to_dict())
+    for notice in state.notices:
+        result.warn(notice.code, notice.message)
+    return result
+
+
+def _check_request(kind: str, tag: str) -> None:
+    if kind not in KINDS:
+        raise ConfigurationError("kind: %r is none of %s" % (kind, ", ".join(KINDS)))
+    if kind not in SUPPORTED_KINDS:
+        raise ConfigurationError("kind: %s backups cannot be taken yet; use %s" % (kind, " or ".join(SUPPORTED_KINDS)))
+    if not is_name(tag):
+        raise ConfigurationError("tag: %r is no valid tag: %s" % (tag, NAME_RULE))
+
+
+class _Run:
+    """One run of a job, from the choice of its id to the last manifest."""
+
+    def __init__(self, config: Config, job: Job, result: BackupResult, state: State, progress: Progress) -> None:
+        self._config = config
+        self._job = job
+        self._result = result
+        self._state = state
+        self._progress = progress
+        self._folder = "%s/%s" % (config.host, job.name)
+        self._stores = [load_store(s.driver)(s.name, s.options) for s in map(config.store, job.stores)]
+        self._drivers = {s.name: config.store(s.name).driver for s in self._stores}
+        self._catalogs = {s.name: Catalog(s, self._folder) for s in self._stores}
+        self._scans: t.Dict[str, Scan] = {}
+        self._sources = [self._source(s.driver, s.name, s.options) for s in job.sources]
+        self._failures: t.Dict[str, FleetBackupError] = {}
+        self._log: t.Optional[RunLog] = None
+
+    def plan(self, unless_newer_than: t.Optional[int]) -> None:
+        """Say what a backup would read, and whether every store can be reached."""
+        result = self._result
+        self._previous()
+        result.newer = self._newer(unless_newer_than)
+        if result.newer is None:
+            for source, settings in zip(self._sources, self._job.sources):
+                self._progress.phase("look at %s" % source.name)
+                plan = source.plan()
+                result.components.append(
+                    ComponentSummary(source.name, settings.driver, result.kind, plan.entries, plan.bytes, 0, plan.details)
+                )
+            result.changed = True
+        for store in self._stores:
+            error = self._failures.get(store.name)
+            result.copies.append(self._copy(store, error))
+            if error:
+                result.fail(error)
+        self._sum_up()
+
+    def take(self, unless_newer_than: t.Optional[int]) -> None:
+        """Take the backup."""
+        result = self._result
+        previous = self._previous()
+        result.newer = self._newer(unless_newer_than)
+        if result.newer is not None:
+            return
+        backup_id, clock_behind = new_backup_id(utc_now(), result.kind, result.tag, self._newest_known())
+        if clock_behind:
+            result.warn("clock", "the clock is behind the newest backup; the id was made to follow that one: %s" % backup_id)
+        self._state.take_id(self._job.name, backup_id)
+        self._log = RunLog(self._config.state_dir, self._job.name, backup_id)
+        result.log = self._log.path
+        self._say("backup %s of job %s on host %s, fleet.backup %s" % (backup_id, self._job.name, self._config.host, VERSION))
+        delivery = Delivery([s for s in self._stores if s.name not in self._failures], "%s/%s" % (self._folder, backup_id))
+        try:
+            self._take(backup_id, previous, delivery)
+        except BaseException as error:
+            self._failed(backup_id, delivery, error)
+            raise
+        finally:
+            self._log.close()
+        try:
+            self._hooks("after", backup_id, result.outcome)
+        except FleetBackupError as error:
+            # The backup itself stands.
+            result.warn("hook", str(error))
+        if result.outcome not in (SUCCESS, WARNING):
+            self._hooks_after_failure(backup_id)
+
+    def _take(self, backup_id: str, previous: t.Optional[t.Dict[str, str]], delivery: Delivery) -> None:
+        result = self._result
+        if not delivery.stores:
+            raise next(iter(self._failures.values()))
+        self._check_space(delivery)
+        self._hooks("before", backup_id)
+        components = []
+        for source, settings in zip(self._sources, self._job.sources):
+            components.append(self._read(source, settings.driver, backup_id, delivery))
+        self._commit(backup_id, previous, delivery, components)
+        result.id, result.changed = backup_id, True
+        self._sum_up()
+        self._failures.update(delivery.failures)
+        for store in self._stores:
+            result.copies.append(self._copy(store, self._failures.get(store.name)))
+        for name, error in self._failures.items():
+            delivery.clean_up([s for s in self._stores if s.name == name])
+            result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
+        self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
+
+    def _read(self, source: Source, driver: str, backup_id: str, delivery: Delivery) -> Component:
+        self._progress.phase("back up %s" % source.name)
+        self._say("source %s (%s): begins" % (source.name, driver))
+        writer = ComponentWriter(
+            source.name, driver, backup_id, self._job.format, self._compression(), delivery.create
+        )  # fmt: skip
+        try:
+            reading = source.backup(writer, self._progress.advance)
+            if reading.failure:
+                raise SourceError("source %s: %s" % (source.name, reading.failure))
+            warnings = {notice.code: notice.count for notice in reading.notices}
+            component = writer.finish(reading.facts, warnings)
+        except BaseException:
+            writer.abort()
+            raise
+        for notice in reading.notices:
+            self._result.warnings.append(notice)
+            self._result.outcome = WARNING
+            self._say("source %s: %s: %s" % (source.name, notice.code, notice.message))
+        self._say(
+            "source %s: %d entries, %d bytes, %d stored" % (source.name, component.entries, component.bytes, component.stored)
+        )  # fmt: skip
+        self._result.components.append(
+            ComponentSummary(
+                component.name, driver, component.kind, component.entries, component.bytes, component.stored, component.facts
+            )
+        )
+        return component
+
+    def _commit(
+        self, backup_id: str, previous: t.Optional[t.Dict[str, str]], delivery: Delivery, components: t.List[Component]
+    ) -> None:
+        self._progress.phase("commit")
+        result, job, host = self._result, self._job, self._config.host
+        objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components))]
+        for name, error in delivery.failures.items():
+            self._say("store %s: dropped: %s" % (name, error))
+        self._say("everything is stored; the manifest follows")
+        objects.append(delivery.put(RUN_LOG, self._log.data() if self._log else b""))
+        listed: t.List[StoredFile] = [o for c in components for o in c.objects()] + objects
+        objects.append(delivery.put(SUMS, sums(listed)))
+        manifest = Manifest(
+            engine=VERSION,
+            id=backup_id,
+            host=host,
+            job=job.name,
+            kind=result.kind,
+            tag=result.tag,
+            started=result.started,
+            finished=iso(utc_now()),
+            timezone=job.timezone,
+            outcome=result.outcome,
+            encryption=None,
+            previous=previous,
+            references=[],
+            stores=[{"name": s.name, "driver": self._drivers[s.name], "confirms": s.confirms} for s in delivery.stores],
+            warnings=[_warning(notice) for notice in result.warnings],
+            components=components,
+            objects=objects,
+        )
+        data = manifest.to_bytes()
+        key = "%s/%s.json" % (self._folder, backup_id)
+        delivery.put_key(key + ".sha256", sums_line(hashlib.sha256(data).hexdigest(), backup_id + ".json"))
+        delivery.put_key(key, data)
+
+    def _failed(self, backup_id: str, delivery: Delivery, error: BaseException) -> None:
+        """Take back what was stored, leave a note of the failure, run the hooks for it. Raises nothing."""
+        self._say("failed: %s" % error)
+        for problem in delivery.clean_up():
+            self._result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
+        if isinstance(error, FleetBackupError):
+            self._note_failure(backup_id, error)
+        self._hooks_after_failure(backup_id)
+
+    def _note_failure(self, backup_id: str, error: FleetBackupError) -> None:
+        result = self._result
+        note = {
+            "format": FORMAT, "id": backup_id, "host": self._config.host, "job": self._job.name, "kind": result.kind,
+            "tag": result.tag, "started": result.started, "finished": iso(utc_now()),
+            "error": {"code": error.code, "message": str(error)},
+        }  # fmt: skip
+        data = json.dumps(note, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+        for store in self._stores:
+            try:
+                Delivery([store], self._folder).put_key("%s/%s.failed.json" % (self._folder, backup_id), data)
+            except FleetBackupError as problem:
+                self._say("store %s: the failure could not be noted there: %s" % (store.name, problem))
+
+    def _hooks_after_failure(self, backup_id: str) -> None:
+        try:
+            self._hooks("on_failure", backup_id, "failure")
+        except FleetBackupError as error:
+            self._result.warnings.append(Notice("hook", str(error)))
+
+    def _hooks(self, point: str, backup_id: str, outcome: str = "") -> None:
+        environment = {
+            "FLEET_BACKUP_HOST": self._config.host,
+            "FLEET_BACKUP_JOB": self._job.name,
+            "FLEET_BACKUP_ID": backup_id,
+            "FLEET_BACKUP_KIND": self._result.kind,
+            "FLEET_BACKUP_TAG": self._result.tag,
+            "FLEET_BACKUP_OUTCOME": outcome,
+        }
+        run_hooks(self._job, point, environment, self._say)
+
+    def _source(self, driver: str, name: str, options: t.Dict[str, t.Any]) -> Source:
+        source = load_source(driver)(name, options)
+        own = [store.local_path() for store in self._stores]
+        source.leave_out = [path for path in [*own, self._config.state_dir] if path]
+        source.spool = self._config.state_dir
+        return source
+
+    def _compression(self) -> Compression:
+        wanted = self._job.compression
+        if wanted.algorithm != "zstd" or zstd_module() is not None:
+            return wanted
+        if not any(w.code == "no-zstd" for w in self._result.warnings):
+            self._result.warn(
+                "no-zstd",
+                "backports.zstd is not installed, so gzip was used instead of zstd; install it, or choose gzip in the job",
+            )
+        return Compression("gzip", 6)
+
+    def _previous(self) -> t.Optional[t.Dict[str, str]]:
+        """The newest complete backup, as ``previous`` of the manifest. Stores that cannot be read are set aside."""
+        newest: t.Optional[str] = None
+        found = None
+        for store in self._stores:
+            try:
+                scan = self._scans[store.name] = self._catalogs[store.name].scan()
+                if scan.complete and (newest is None or scan.complete[-1] > newest):
+                    digest = self._catalogs[store.name].manifest_sha256(scan.complete[-1])
+                    newest = scan.complete[-1]
+                    found = {"id": newest, "sha256": digest}
+            except IntegrityError as error:
+                self._result.warn("previous-damaged", "the backup before this one is damaged: %s" % error)
+            except FleetBackupError as error:
+                self._failures[store.name] = error
+        return found
+
+    def _newest_known(self) -> t.Optional[str]:
+        """The newest id that any store, or the host's own state, knows of; also of runs that failed."""
+        ids = [self._state.newest_id(self._job.name)]
+        for scan in self._scans.values():
+            ids += [*scan.complete[-1:], *scan.failed[-1:], *scan.unfinished[-1:], *sorted(scan.damaged)[-1:]]
+        known = [i for i in ids if i and parse_backup_id(i)]
+        return max(known, default=None)
+
+    def _newer(self, seconds: t.Optional[int]) -> t.Optional[str]:
+        """The backup that is younger than ``seconds`` and complete on every store, if there is one."""
+        if seconds is None or self._failures:
+            return None
+        newest = {tuple(scan.complete[-1:]) for scan in self._scans.values()}
+        if len(newest) != 1 or () in newest:
+            return None
+        (backup_id,) = newest.pop()
+        manifest = self._catalogs[self._stores[0].name].manifest(backup_id)
+        age = (utc_now() - from_iso(manifest.finished)).total_seconds()
+        return backup_id if age < seconds else None
+
+    def _check_space(self, delivery: Delivery) -> None:
+        """Drop a store that has less room than the last backup took there."""
+        for store in list(delivery.stores):
+            try:
+                complete = self._scans[store.name].complete
+                free = store.free_space()
+                if not complete or free is None:
+                    continue
+                needed = self._catalogs[store.name].manifest(complete[-1]).stored_bytes
+            except FleetBackupError as error:
+                self._say("store %s: how much room is needed is not known: %s" % (store.name, error))
+                continue
+            if free < needed:
+                delivery.drop(
+                    store,
+                    StoreFullError(
+                        "store %s: %d bytes are free, the last backup took %d; make room or prune" % (store.name, free, needed)
+                    ),
+                )
+
+    def _copy(self, store: Store, error: t.Optional[FleetBackupError]) -> Copy:
+        described = {"code": error.code, "message": str(error)} if error else None
+        return Copy(store.name, self._drivers[store.name], "failure" if error else "success", store.confirms, described)
+
+    def _sum_up(self) -> None:
+        result = self._result
+        result.entries = sum(c.entries for c in result.components)
+        result.bytes = sum(c.bytes for c in result.components)
+        result.stored = sum(c.stored for c in result.components)
+
+    def _say(self, text: str) -> None:
+        self._progress.message(text)
+        if self._log is not None:
+            self._log.line(text)
+
+
+def _warning(notice: Notice) -> t.Dict[str, t.Any]:
+    return {
+        "code": notice.code,
+        "component": notice.component,
+        "count": notice.count,
+        "message": notice.message,
+        "paths": notice.paths,
+    }
