@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options that choose or describe a job. Written by tools/generate.py from the engine's option declarations; do not edit."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  config:
+    description:
+      - A job file of the host, or a folder of them, such as C(/etc/fleet-backup). Instead of O(job), O(stores), O(host) and
+        O(state_dir).
+    type: path
+  name:
+    description:
+      - The name of a job in O(config).
+    type: str
+  job:
+    description:
+      - The job, described here.
+    type: dict
+    suboptions:
+      name:
+        description:
+          - The name of the job.
+        type: str
+        required: true
+      sources:
+        description:
+          - What to read, and later to write back.
+        type: list
+        required: true
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - The name of the source; its component in a backup has the same.
+            type: str
+            required: true
+          files:
+            description:
+              - Files and folders, with all their metadata.
+            type: dict
+            suboptions:
+              paths:
+                description:
+                  - The folders and files to read. A link named here is followed; links below are stored as links.
+                  - For example V(['/srv/app/uploads']).
+                type: list
+                required: true
+                elements: path
+              exclude:
+                description:
+                  - Patterns of what to leave out, as in C(.gitignore), relative to each path.
+                  - For example V(['*.tmp', '__pycache__/']).
+                type: list
+                elements: str
+              include:
+                description:
+                  - Patterns of what to read, as in C(.gitignore). Without any, everything that is not excluded.
+                type: list
+                elements: str
+              exclude_caches:
+                description:
+                  - Leave out the content of folders that a C(CACHEDIR.TAG) marks as a cache.
+                type: bool
+                default: false
+              exclude_if_present:
+                description:
+                  - Leave out the content of folders that hold a file of one of these names.
+                type: list
+                elements: str
+              one_file_system:
+                description:
+                  - Do not enter other file systems that are mounted below the paths.
+                type: bool
+                default: false
+              on_unreadable:
+                description:
+                  - What it means when a file or folder cannot be read.
+                type: str
+                default: warning
+                choices:
+                  - warning
+                  - failure
+              on_changed:
+                description:
+                  - What it means when a file changes or vanishes while it is read.
+                type: str
+                default: warning
+                choices:
+                  - ignore
+                  - warning
+                  - failure
+          sqlite:
+            description:
+              - A SQLite database.
+            type: dict
+            suboptions:
+              path:
+                description:
+                  - The database file.
+                type: path
+                required: true
+      stores:
+        description:
+          - The names of the stores that each get a copy.
+        type: list
+        required: true
+        elements: str
+      format:
+        description:
+          - The archive format of trees of files.
+        type: str
+        default: tar
+        choices:
+          - tar
+          - zip
+      compression:
+        description:
+          - How components are compressed.
+        type: dict
+        suboptions:
+          algorithm:
+            description:
+              - 'How data is compressed. Default: V(zstd), and V(gzip) (deflate) in a zip.'
+            type: str
+            choices:
+              - zstd
+              - gzip
+              - none
+          level:
+            description:
+              - 'The level: 1 to 19 for V(zstd) (default 3), 0 to 9 for V(gzip) (default 6).'
+            type: int
+      retention:
+        description:
+          - Which backups C(prune) keeps. Without any rule it keeps all.
+        type: dict
+        suboptions:
+          keep_last:
+            description:
+              - Keep the newest backups, this many.
+            type: int
+          keep_hourly:
+            description:
+              - Keep the newest backup of each of the last hours that have one, this many.
+            type: int
+          keep_daily:
+            description:
+              - Keep the newest backup of each of the last days that have one, this many.
+            type: int
+          keep_weekly:
+            description:
+              - Keep the newest backup of each of the last ISO weeks that have one, this many.
+            type: int
+          keep_monthly:
+            description:
+              - Keep the newest backup of each of the last months that have one, this many.
+            type: int
+          keep_yearly:
+            description:
+              - Keep the newest backup of each of the last years that have one, this many.
+            type: int
+          keep_within:
+            description:
+              - Keep every backup that is younger than this.
+            type: str
+          min_keep:
+            description:
+              - Never go below this many backups, whatever the other rules say.
+            type: int
+            default: 1
+          tags:
+            description:
+              - Rules for the backups of one tag. They are then kept by these rules alone.
+            type: list
+            elements: dict
+            suboptions:
+              name:
+                description:
+                  - The tag.
+                type: str
+                required: true
+              keep_last:
+                description:
+                  - Keep the newest backups, this many.
+                type: int
+              keep_hourly:
+                description:
+                  - Keep the newest backup of each of the last hours that have one, this many.
+                type: int
+              keep_daily:
+                description:
+                  - Keep the newest backup of each of the last days that have one, this many.
+                type: int
+              keep_weekly:
+                description:
+                  - Keep the newest backup of each of the last ISO weeks that have one, this many.
+                type: int
+              keep_monthly:
+                description:
+                  - Keep the newest backup of each of the last months that have one, this many.
+                type: int
+              keep_yearly:
+                description:
+                  - Keep the newest backup of each of the last years that have one, this many.
+                type: int
+              keep_within:
+                description:
+                  - Keep every backup that is younger than this.
+                type: str
+      hooks:
+        description:
+          - Programs to run around a backup or a restore.
+        type: dict
+        suboptions:
+          before:
+            description:
+              - Run before a backup. The first that fails stops the run.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          after:
+            description:
+              - Run after a backup that was committed.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          on_failure:
+            description:
+              - Run when a backup failed, whatever made it fail.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          before_restore:
+            description:
+              - Run before a restore writes anything, to stop a service, say.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          after_restore:
+            description:
+              - Run after a restore, also after one that failed and was undone.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+      timezone:
+        description:
+          - 'The time zone of the retention''s hours, days, weeks, months and years, as in the IANA database. Default: the
+            host''s.'
+          - For example V(Europe/Madrid).
+        type: str
+      max_age:
+        description:
+          - The backup counts as stale when the newest is older than this.
+          - For example V(26h).
+        type: str
+      lock_timeout:
+        description:
+          - How long to wait for another run of the same job.
+        type: str
+        default: 0s
+  host:
+    description:
+      - The name under which this host's backups are stored. It is never guessed.
+    type: str
+  stores:
+    description:
+      - The places that keep backups.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the store.
+        type: str
+        required: true
+      local:
+        description:
+          - 'A folder of this host: a disk, or anything that is mounted.'
+        type: dict
+        suboptions:
+          path:
+            description:
+              - The folder. Backups lie below it, by host and job. It is made when it is missing; its parent must exist, so
+                that a disk that is not mounted is noticed.
+              - For example V(/var/backups/fleet).
+            type: path
+            required: true
+  state_dir:
+    description:
+      - Where status files, locks and logs are kept.
+      - For example V(/var/lib/fleet-backup).
+    type: path
+"""

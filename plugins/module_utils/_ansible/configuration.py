@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module was told, as the engine's checked configuration."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._engine.errors import ConfigurationError
+from .._engine.job import Config, Job, load_config, parse_config
+from .._engine.options import seconds
+from .job_spec import JOB_SPEC
+
+#: What AnsibleModule checks between the options of JOB_SPEC.
+JOB_RULES: t.Dict[str, t.Any] = {
+    "required_one_of": [("config", "job")],
+    "mutually_exclusive": [("config", "job"), ("name", "job"), ("config", "stores"), ("config", "host"), ("config", "state_dir")],
+    "required_by": {"job": ("host", "stores")},
+}
+
+
+def job_spec(**options: t.Any) -> t.Dict[str, t.Any]:
+    """The arguments of AnsibleModule for a module that works on a job and has these options besides."""
+    return {"argument_spec": {**JOB_SPEC, **options}, **JOB_RULES}
+
+
+def read_config(params: t.Mapping[str, t.Any]) -> Config:
+    """Return the configuration: the host's own, or one of the job that the module was given.
+
+    Raises ConfigurationError; places count from the module's options (``job.sources[0].files.paths``).
+    """
+    if params["config"] is not None:
+        return load_config(params["config"])
+    description = {key: params[key] for key in ("host", "stores", "state_dir")}
+    try:
+        return parse_config({**description, "jobs": [params["job"]]})
+    except ConfigurationError as error:
+        raise ConfigurationError(*[re.sub(r"^jobs\[0\]", "job", problem) for problem in error.problems]) from None
+
+
+def chosen_job(params: t.Mapping[str, t.Any]) -> t.Tuple[Config, Job]:
+    """Return the configuration and the one job that the module works on. Raises ConfigurationError, NotFoundError."""
+    config = read_config(params)
+    if params["job"] is not None:
+        return config, config.jobs[0]
+    if params["name"] is None:
+        raise ConfigurationError(
+            "name: is missing; with config, name one of its jobs: %s" % ", ".join(j.name for j in config.jobs)
+        )
+    return config, config.job(params["name"])
+
+
+def seconds_of(params: t.Mapping[str, t.Any], name: str) -> t.Optional[int]:
+    """The seconds of an option that is a duration (None: it was not given). Raises ConfigurationError."""
+    if params[name] is None:
+        return None
+    try:
+        return seconds(params[name])
+    except ValueError as error:
+        raise ConfigurationError("%s: %s" % (name, error)) from None

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument spec of a job. Written by tools/generate.py from the engine's option declarations; do not edit.
+
+A plain literal: importing every driver to learn its options would cost each task time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+JOB_SPEC: t.Dict[str, t.Any] = {
+    "config": {"type": "path"},
+    "name": {"type": "str"},
+    "job": {
+        "type": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "sources": {
+                "type": "list",
+                "required": True,
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "files": {
+                        "type": "dict",
+                        "options": {
+                            "paths": {"type": "list", "required": True, "elements": "path"},
+                            "exclude": {"type": "list", "elements": "str"},
+                            "include": {"type": "list", "elements": "str"},
+                            "exclude_caches": {"type": "bool", "default": False},
+                            "exclude_if_present": {"type": "list", "elements": "str"},
+                            "one_file_system": {"type": "bool", "default": False},
+                            "on_unreadable": {"type": "str", "default": "warning", "choices": ["warning", "failure"]},
+                            "on_changed": {"type": "str", "default": "warning", "choices": ["ignore", "warning", "failure"]},
+                        },
+                    },
+                    "sqlite": {"type": "dict", "options": {"path": {"type": "path", "required": True}}},
+                },
+                "required_one_of": [["files", "sqlite"]],
+                "mutually_exclusive": [["files", "sqlite"]],
+            },
+            "stores": {"type": "list", "required": True, "elements": "str"},
+            "format": {"type": "str", "default": "tar", "choices": ["tar", "zip"]},
+            "compression": {
+                "type": "dict",
+                "options": {"algorithm": {"type": "str", "choices": ["zstd", "gzip", "none"]}, "level": {"type": "int"}},
+            },
+            "retention": {
+                "type": "dict",
+                "options": {
+                    "keep_last": {"type": "int"},
+                    "keep_hourly": {"type": "int"},
+                    "keep_daily": {"type": "int"},
+                    "keep_weekly": {"type": "int"},
+                    "keep_monthly": {"type": "int"},
+                    "keep_yearly": {"type": "int"},
+                    "keep_within": {"type": "str"},
+                    "min_keep": {"type": "int", "default": 1},
+                    "tags": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "name": {"type": "str", "required": True},
+                            "keep_last": {"type": "int"},
+                            "keep_hourly": {"type": "int"},
+                            "keep_daily": {"type": "int"},
+                            "keep_weekly": {"type": "int"},
+                            "keep_monthly": {"type": "int"},
+                            "keep_yearly": {"type": "int"},
+                            "keep_within": {"type": "str"},
+                        },
+                    },
+                },
+            },
+            "hooks": {
+                "type": "dict",
+                "options": {
+                    "before": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "command": {"type": "list", "required": True, "elements": "str"},
+                            "timeout": {"type": "str", "default": "10m"},
+                        },
+                    },
+                    "after": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "command": {"type": "list", "required": True, "elements": "str"},
+                            "timeout": {"type": "str", "default": "10m"},
+                        },
+                    },
+                    "on_failure": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "command": {"type": "list", "required": True, "elements": "str"},
+                            "timeout": {"type": "str", "default": "10m"},
+                        },
+                    },
+                    "before_restore": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "command": {"type": "list", "required": True, "elements": "str"},
+                            "timeout": {"type": "str", "default": "10m"},
+                        },
+                    },
+                    "after_restore": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "command": {"type": "list", "required": True, "elements": "str"},
+                            "timeout": {"type": "str", "default": "10m"},
+                        },
+                    },
+                },
+            },
+            "timezone": {"type": "str"},
+            "max_age": {"type": "str"},
+            "lock_timeout": {"type": "str", "default": "0s"},
+        },
+    },
+    "host": {"type": "str"},
+    "stores": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "local": {"type": "dict", "options": {"path": {"type": "path", "required": True}}},
+        },
+        "required_one_of": [["local"]],
+    },
+    "state_dir": {"type": "path"},
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Build the images that the tests use, unless they exist:
+#   debian:bookworm                 made by debootstrap from this machine's mirror when no registry has given it
+#   fleet-backup/restore:bookworm   the stock tools of RESTORE.txt, and no Python
+# Needs a running Docker daemon; making debian:bookworm needs root and debootstrap.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+has() { docker image inspect "$1" >/dev/null 2>&1; }
+
+if ! has debian:bookworm; then
+  # shellcheck disable=SC2016 # the placeholder is apt's
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$folder" ${mirror:+"$mirror"} >"$folder.log" || {
+    tail -n 20 "$folder.log" >&2
+    exit 1
+  }
+  rm -f "$folder.log"
+  tar -C "$folder" -c . | docker import - debian:bookworm >/dev/null
+fi
+if ! has fleet-backup/restore:bookworm; then
+  DOCKER_BUILDKIT=0 docker build --quiet --tag fleet-backup/restore:bookworm "$here/restore"
+fi
