@@ -143,7 +143,14 @@ class TestManifest:
             Catalog(store, "%s/%s" % (host, job)).manifest(name)
 
     @pytest.mark.parametrize(
-        "change", [{"finished": "yesterday"}, {"finished": None}, {"references": [{"id": "../x"}]}, {"references": None}]
+        "change",
+        [
+            {"finished": "yesterday"},
+            {"finished": "0001-01-01T00:00:00.000Z"},
+            {"finished": None},
+            {"references": [{"id": "../x"}]},
+            {"references": None},
+        ],
     )
     def test_one_that_is_well_formed_but_makes_no_sense_is_refused(self, store, catalog, folder, change):
         manifest = write_backup(store, FIRST)

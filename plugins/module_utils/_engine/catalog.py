@@ -191,7 +191,8 @@ class Catalog:
                 [key],
             )
         try:
-            from_iso(manifest.finished)
+            if not 1970 <= from_iso(manifest.finished).year < 9999:
+                raise ValueError("%s is no time that a backup can have finished at" % manifest.finished)
             for reference in manifest.references:
                 if not parse_backup_id(reference["id"]):
                     raise ValueError("%r is no backup id" % reference["id"])
