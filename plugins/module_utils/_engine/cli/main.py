@@ -75,12 +75,16 @@ def _verb(words: t.Sequence[str]) -> t.Tuple[str, t.List[str]]:
 
 
 def _run(module: verbs.Verb, session: Session) -> Result:
+    from .several import parts
+
     try:
         result = module.run(session)
     finally:
         session.progress.close()
-    if module.AUDIT:
-        session.audit(result, "")
+    for part in parts(result):
+        what = module.subject(part)
+        if what is not None:
+            session.audit(part, what)
     return result
 
 

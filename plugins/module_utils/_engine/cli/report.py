@@ -9,6 +9,7 @@ from ..errors import ConfigurationError, FleetBackupError
 from ..result import FAILURE, Result
 from .console import Console, OutputLostError
 from .output import safe
+from .several import Several, parts
 
 if t.TYPE_CHECKING:
     from .query import Query
@@ -27,15 +28,26 @@ def report(result: Result, show: t.Optional[Show], query: t.Optional[Query], con
         if console.json:
             code = _document(result, query, console) or code
         elif show is not None:
-            show(result, console)
+            for n, part in enumerate(parts(result)):
+                if n:
+                    console.line()
+                show(part, console)
+                _remarks(part, console, "job %s: " % part.job if isinstance(result, Several) else "")
     except OutputLostError as lost:
         console.error(str(lost))
         code = code or FleetBackupError.exit_code
-    for warning in result.warnings:
-        console.note("warning: %s%s" % (warning.component + ": " if warning.component else "", safe(warning.message)))
-    if result.error:
-        console.error(result.error["message"])
+    if console.json or show is None or isinstance(result, Several):
+        _remarks(result, console)
     return code
+
+
+def _remarks(result: Result, console: Console, about: str = "") -> None:
+    """Warnings and the error, on stderr: there also where stdout carries a document or is read by a program."""
+    for warning in result.warnings:
+        component = "%s: " % warning.component if warning.component else ""
+        console.note("warning: %s" % safe(about + component + warning.message))
+    if result.error:
+        console.error(about + result.error["message"])
 
 
 def _document(result: Result, query: t.Optional[Query], console: Console) -> int:

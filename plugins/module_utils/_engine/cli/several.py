@@ -7,37 +7,56 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
-from ..errors import FleetBackupError
+from ..errors import FleetBackupError, InterruptedRunError
+from ..job import Job
 from ..result import FAILURE, SUCCESS, WARNING, Result
 
 
 @dataclass
 class Several(Result):
-    """The results of several jobs, each whole. The outcome is the worst of theirs, the exit code that of the first failure."""
+    """The results of several jobs, each whole. The outcome is the worst of theirs, the error that of the first failure."""
 
     results: t.List[Result] = field(default_factory=list)
 
-    def add(self, result: Result) -> None:
-        self.results.append(result)
-        self.changed = self.changed or result.changed
-        self.dry_run = self.dry_run or result.dry_run
-        self.host = self.host or result.host
-        if result.outcome == FAILURE and self.outcome != FAILURE:
-            self.outcome = FAILURE
-            self.error_exit_code = result.exit_code
-        elif result.outcome == WARNING and self.outcome == SUCCESS:
-            self.outcome = WARNING
-
-    def summarise(self) -> None:
-        """Say in ``error`` which jobs failed; to be called after the last add()."""
-        failed = [str(r.job) for r in self.results if r.outcome == FAILURE]
-        if failed:
-            message = "%d of %d jobs failed: %s" % (len(failed), len(self.results), ", ".join(failed))
-            self.error = {"code": FleetBackupError.code, "message": message}
-        self.end()
-
     def to_dict(self) -> t.Dict[str, t.Any]:
-        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("results", "error_exit_code")}
-        data["warnings"] = [dataclasses.asdict(w) for w in self.warnings]
-        data["results"] = [r.to_dict() for r in self.results]
-        return data
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("results", "error_exit_code")}
+        own["warnings"] = [dataclasses.asdict(notice) for notice in self.warnings]
+        return {**own, "results": [result.to_dict() for result in self.results]}
+
+
+def parts(result: Result) -> t.Sequence[Result]:
+    """The results of each job; a result that is not of several is its own only part."""
+    return result.results if isinstance(result, Several) else [result]
+
+
+def for_each(operation: str, jobs: t.Sequence[Job], carry_out: t.Callable[[Job], Result]) -> Several:
+    """Carry out an operation for one job after another. A failure does not keep the others from their turn; a signal does."""
+    several = Several(operation)
+    several.begin()
+    for job in jobs:
+        result = carry_out(job)
+        several.results.append(result)
+        if result.error and result.error["code"] == InterruptedRunError.code:
+            break
+    _sum_up(several, [job.name for job in jobs])
+    several.end()
+    return several
+
+
+def _sum_up(several: Several, jobs: t.Sequence[str]) -> None:
+    results = several.results
+    several.host = next((r.host for r in results), None)
+    several.changed = any(r.changed for r in results)
+    several.dry_run = any(r.dry_run for r in results)
+    failed = [r for r in results if r.outcome == FAILURE]
+    if not failed:
+        several.outcome = WARNING if any(r.outcome == WARNING for r in results) else SUCCESS
+        return
+    message = "%d of %d jobs failed: %s" % (len(failed), len(jobs), ", ".join(str(r.job) for r in failed))
+    if len(results) < len(jobs):
+        message += "; these were not begun: %s" % ", ".join(jobs[len(results) :])
+    # An interruption is always the last, and says more than an earlier failure about what was left undone.
+    telling = failed[-1] if len(results) < len(jobs) else failed[0]
+    code = telling.error["code"] if telling.error else FleetBackupError.code
+    several.outcome, several.error = FAILURE, {"code": code, "message": message}
+    several.error_exit_code = telling.exit_code

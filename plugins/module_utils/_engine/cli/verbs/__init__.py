@@ -18,14 +18,14 @@ if t.TYPE_CHECKING:
     class Verb(t.Protocol):
         """What a verb's module has. Its docstring is the text of its help."""
 
-        #: It changes or reads a backup, and so goes into the audit log.
-        AUDIT: bool
-
         def add_arguments(self, parser: argparse.ArgumentParser) -> None:
             """Declare the arguments that only this verb has."""
 
         def run(self, session: Session) -> Result:
             """Do it. Raises FleetBackupError for what no operation was begun for."""
+
+        def subject(self, result: t.Any) -> t.Optional[str]:
+            """What the audit log says that it was done to; None when no backup was changed or read."""
 
         def show(self, result: t.Any, console: Console) -> None:
             """Tell people the result; warnings and the error are told by others."""

@@ -20,8 +20,6 @@ if t.TYPE_CHECKING:
     from ..console import Console
     from ..session import Session
 
-AUDIT = False
-
 
 @dataclass
 class VersionResult(Result):
@@ -49,6 +47,10 @@ def run(session: Session) -> Result:
     result.zstd = library.__name__ if library else None
     result.end()
     return result
+
+
+def subject(result: VersionResult) -> t.Optional[str]:
+    return None
 
 
 def show(result: VersionResult, console: Console) -> None:
