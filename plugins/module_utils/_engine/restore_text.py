@@ -28,6 +28,8 @@ _TREE_NOTE = {
 }
 
 _DECOMPRESS = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
+# In a locale without UTF-8, unzip writes other names than the archive holds.
+_UNZIP = "LC_ALL=C.UTF-8 unzip -q -o"
 _TOOLS = {"zstd": ["zstd"], "gzip": ["gzip"], "none": [], "deflate": ["unzip"]}
 
 
@@ -54,8 +56,8 @@ def _commands(component: Component) -> t.List[str]:
     volumes = " ".join(v.name for v in component.volumes)
     if component.format == "zip":
         if len(component.volumes) == 1:
-            return ["unzip -q -o %s -d %s" % (volumes, target)]
-        return ["cat %s > %s.zip" % (volumes, target), "unzip -q -o %s.zip -d %s" % (target, target)]
+            return ["%s %s -d %s" % (_UNZIP, volumes, target)]
+        return ["cat %s > %s.zip" % (volumes, target), "%s %s.zip -d %s" % (_UNZIP, target, target)]
     decompress = "cat %s | %s" % (volumes, _DECOMPRESS[component.compression])
     if component.format == "tar":
         return ["%s | tar -x -p --xattrs --acls -C %s -f -" % (decompress, target)]

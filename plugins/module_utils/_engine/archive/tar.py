@@ -198,14 +198,17 @@ def _xattr_records(xattrs: Xattrs) -> t.List[t.Tuple[bytes, bytes]]:
 
 
 def _acl_text(value: bytes) -> bytes:
-    """A POSIX ACL as text, as star and GNU tar write it (linux/posix_acl_xattr.h: version, then tag, perm, id)."""
+    """A POSIX ACL as text, as star and GNU tar write it (linux/posix_acl_xattr.h: version, then tag, perm, id).
+
+    With numbers: tar drops a whole ACL that names a user or group which the restoring system does not know.
+    """
     tags = {1: b"user", 2: b"user", 4: b"group", 8: b"group", 16: b"mask", 32: b"other"}
     lines = []
     for start in range(4, len(value) - 7, 8):
         tag, perm, who = struct.unpack_from("<HHI", value, start)
-        name = (user_name(who) if tag == 2 else group_name(who)) or str(who) if tag in (2, 8) else ""
+        name = b"%d" % who if tag in (2, 8) else b""
         bits = b"".join([letter if perm & bit else b"-" for bit, letter in ((4, b"r"), (2, b"w"), (1, b"x"))])
-        lines.append(b"%s:%s:%s" % (tags.get(tag, b"other"), name.encode("utf-8", "replace"), bits))
+        lines.append(b"%s:%s:%s" % (tags.get(tag, b"other"), name, bits))
     return b",".join(lines)
 
 

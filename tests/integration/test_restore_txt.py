@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The promise that a backup outlives this project: RESTORE.txt, taken at its word, in a container without Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+
+import pytest
+import trees
+
+from _engine.job import parse_config
+from _engine.operations.backup import backup
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners and device nodes need root")
+
+# What the archive itself does not hold; the index does. Times are compared apart: to the second.
+LOST = {"tar": ("mtime_ns",), "zip": ("uid", "gid", "first", "xattrs", "sparse", "mtime_ns")}
+
+
+def _tree(folder, archive, seed):
+    trees.make_tree(folder, seed=seed, entries=120, odd=archive == "tar", big=True)
+    if archive == "zip":
+        for name in ("with space", "\u00e9 composed", "\u65e5\u672c\u8a9e", "quote'\"$HOME", "star*"):
+            (folder / name).write_text(name)
+        (folder / "link").symlink_to("with space")
+
+
+def _database(path):
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("CREATE TABLE accounts (id INTEGER PRIMARY KEY, amount INTEGER)")
+        connection.executemany("INSERT INTO accounts VALUES (?, ?)", [(n, n * n) for n in range(5000)])
+    connection.close()
+
+
+def _commands(text):
+    return [line[4:] for line in text.splitlines() if line.startswith("    ")]
+
+
+@pytest.mark.parametrize(
+    ("archive", "algorithm"), [("tar", "zstd"), ("tar", "gzip"), ("tar", "none"), ("zip", "gzip"), ("zip", "none")]
+)
+def test_the_commands_restore_everything(tmp_path, restore_image, archive, algorithm):
+    source, database, store = tmp_path / "tree", tmp_path / "accounts.db", tmp_path / "store"
+    source.mkdir()
+    store.mkdir()
+    _tree(source, archive, seed=len(archive + algorithm))
+    _database(database)
+    config = parse_config(
+        {
+            "host": "here",
+            "state_dir": str(tmp_path / "state"),
+            "stores": [{"name": "disk", "local": {"path": str(store)}}],
+            "jobs": [
+                {
+                    "name": "all",
+                    "sources": [
+                        {"name": "tree", "files": {"paths": [str(source)]}},
+                        {"name": "accounts", "sqlite": {"path": str(database)}},
+                    ],
+                    "stores": ["disk"],
+                    "format": archive,
+                    "compression": {"algorithm": algorithm},
+                }
+            ],
+        }
+    )
+    before = trees.snapshot(source)
+    result = backup(config, config.job("all"))
+    assert result.error is None
+
+    folder = tmp_path / "copy"
+    shutil.copytree(store / "here" / "all" / result.id, folder)
+    commands = _commands((folder / "RESTORE.txt").read_text())
+    assert len(commands) >= 5
+    script = "set -eu\n! command -v python3 python perl5 >/dev/null\n" + "\n".join(commands) + "\n"
+    ran = subprocess.run(
+        ["docker", "run", "--rm", "-i", "--network", "none", "-v", "%s:/backup" % folder, "-w", "/backup", restore_image, "sh"],
+        input=script.encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+
+    restored = folder / "restored" / "tree" / str(source).lstrip("/")
+    after = trees.snapshot(restored)
+    assert trees.differences(before, after, ignore=LOST[archive]) == []
+    # unzip gives links the time of now.
+    timed = {path: node for path, node in before.items() if archive == "tar" or node.type != "symlink"}
+    assert [path for path, node in timed.items() if abs(node.mtime_ns - after[path].mtime_ns) >= 10**9] == []
+    (copy,) = (folder / "restored" / "accounts").iterdir()
+    connection = sqlite3.connect(copy)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert connection.execute("SELECT count(*), sum(amount) FROM accounts").fetchone() == (5000, sum(n * n for n in range(5000)))
+    connection.close()
