@@ -107,12 +107,14 @@ def _spec_option(option: Option, required: bool = True) -> t.Dict[str, t.Any]:
     if option.options or option.drivers:
         drivers = _drivers(option.drivers)
         spec["options"] = _spec(option.options)
-        spec["options"].update({name: {"type": "dict", "options": _spec(own)} for name, own in drivers.items()})
-        if drivers:
-            spec["required_one_of"] = [list(drivers)]
-            if len(drivers) > 1:
-                spec["mutually_exclusive"] = [list(drivers)]
+        spec["options"].update({name: _driver_spec(own, len(drivers) == 1) for name, own in drivers.items()})
+        if len(drivers) > 1:
+            spec["required_one_of"] = spec["mutually_exclusive"] = [list(drivers)]
     return spec
+
+
+def _driver_spec(options: t.Sequence[Option], only: bool) -> t.Dict[str, t.Any]:
+    return {"type": "dict", **({"required": True} if only else {}), "options": _spec(options)}
 
 
 def _spec_module() -> str:
@@ -156,10 +158,11 @@ def _documentation(options: t.Sequence[Option], place: str = "", required: bool 
         if option.options or option.drivers:
             below = "%s%s." % (place, option.name)
             entry["suboptions"] = _documentation(option.options, below)
-            for name, own in _drivers(option.drivers).items():
-                entry["suboptions"][name] = {"description": [_driver_help(option.drivers, name)], "type": "dict"}
-                if own:
-                    entry["suboptions"][name]["suboptions"] = _documentation(own, "%s%s." % (below, name))
+            drivers = _drivers(option.drivers)
+            for name, own in drivers.items():
+                spec = {key: value for key, value in _driver_spec(own, len(drivers) == 1).items() if key in _DOCUMENTED}
+                entry["suboptions"][name] = {"description": [_driver_help(option.drivers, name)], **spec}
+                entry["suboptions"][name]["suboptions"] = _documentation(own, "%s%s." % (below, name))
         docs[option.name] = entry
     return docs
 

@@ -96,14 +96,44 @@ options:
                   - failure
           sqlite:
             description:
-              - A SQLite database.
+              - An SQLite database, copied consistently while the application writes to it.
             type: dict
             suboptions:
               path:
                 description:
                   - The database file.
+                  - For example V(/srv/marketplace/vehicle_marketplace.db).
                 type: path
                 required: true
+              integrity_check:
+                description:
+                  - How thoroughly the copy is checked. V(full) also compares every index with its table; V(quick) does not,
+                    which is much faster for databases with many large indexes.
+                type: str
+                default: full
+                choices:
+                  - full
+                  - quick
+              on_corrupt:
+                description:
+                  - What to do when the check finds damage. V(failure) keeps no backup, so that a damaged database never pushes
+                    out good backups; V(warning) keeps what there is, for the day when there is nothing better.
+                type: str
+                default: failure
+                choices:
+                  - failure
+                  - warning
+              foreign_key_check:
+                description:
+                  - Look for rows that refer to rows that do not exist, and warn of them. Turn it off for an application that
+                    never cared.
+                type: bool
+                default: true
+              timeout:
+                description:
+                  - How long to wait for a lock that another process holds.
+                type: str
+                default: 60s
       stores:
         description:
           - The names of the stores that each get a copy.
@@ -337,6 +367,7 @@ options:
         description:
           - 'A folder of this host: a disk, or anything that is mounted.'
         type: dict
+        required: true
         suboptions:
           path:
             description:

@@ -34,7 +34,16 @@ JOB_SPEC: t.Dict[str, t.Any] = {
                             "on_changed": {"type": "str", "default": "warning", "choices": ["ignore", "warning", "failure"]},
                         },
                     },
-                    "sqlite": {"type": "dict", "options": {"path": {"type": "path", "required": True}}},
+                    "sqlite": {
+                        "type": "dict",
+                        "options": {
+                            "path": {"type": "path", "required": True},
+                            "integrity_check": {"type": "str", "default": "full", "choices": ["full", "quick"]},
+                            "on_corrupt": {"type": "str", "default": "failure", "choices": ["failure", "warning"]},
+                            "foreign_key_check": {"type": "bool", "default": True},
+                            "timeout": {"type": "str", "default": "60s"},
+                        },
+                    },
                 },
                 "required_one_of": [["files", "sqlite"]],
                 "mutually_exclusive": [["files", "sqlite"]],
@@ -128,9 +137,8 @@ JOB_SPEC: t.Dict[str, t.Any] = {
         "elements": "dict",
         "options": {
             "name": {"type": "str", "required": True},
-            "local": {"type": "dict", "options": {"path": {"type": "path", "required": True}}},
+            "local": {"type": "dict", "required": True, "options": {"path": {"type": "path", "required": True}}},
         },
-        "required_one_of": [["local"]],
     },
     "state_dir": {"type": "path"},
 }
