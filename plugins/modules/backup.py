@@ -167,7 +167,6 @@ error:
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, seconds_of
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.diff import backup_diff
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup import BackupResult, backup
 
@@ -184,13 +183,22 @@ def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> BackupResult:
     )
 
 
+def _diff(result: BackupResult) -> t.Dict[str, str]:
+    """Nothing before; afterwards what is in the new backup."""
+    if not result.changed:
+        return {"before": "", "after": ""}
+    lines = ["%s (%s): %d entries, %d bytes" % (c.name, c.source, c.entries, c.bytes) for c in result.components]
+    lines += ["to store %s (%s): %s" % (copy.store, copy.driver, copy.outcome) for copy in result.copies]
+    return {"before": "", "after": "\n".join([*lines, ""]), "after_header": result.id or "a new backup of %s" % result.job}
+
+
 def main() -> None:
     spec = job_spec(
         tag={"type": "str", "default": "manual"},
         kind={"type": "str", "choices": ["full"], "default": "full"},
         unless_newer_than={"type": "str"},
     )
-    run_module("backup", _backup, diff=backup_diff, **spec)
+    run_module("backup", _backup, diff=_diff, **spec)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) The fleet.backup project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_info
+short_description: List the backups of a job, or look at one
+version_added: 0.1.0
+description:
+  - Without O(backup), lists the backups of a job, or of every job in O(config), with the runs that failed and what is damaged.
+  - With O(backup), shows one backup, with its components and what was true of the sources when they were read.
+  - Reads the stores alone, so it also works for backups that another host or an earlier installation took.
+author:
+  - The fleet.backup project (!UNKNOWN)
+extends_documentation_fragment:
+  - fleet.backup._attributes
+  - fleet.backup._job
+attributes:
+  check_mode:
+    support: full
+    details: It changes nothing in any mode.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  backup:
+    description:
+      - The backup to look at, an id, the beginning of an id that is unique, or V(latest).
+    type: str
+  store:
+    description:
+      - The name of the one store to ask. Default is every store of the job.
+    type: str
+  entries:
+    description:
+      - With O(backup), also return every entry (every file and folder, say). There may be very many.
+    type: bool
+    default: false
+  component:
+    description:
+      - With O(entries), the name of the one component whose entries are returned. Default is all.
+    type: str
+seealso:
+  - module: fleet.backup.backup
+  - module: fleet.backup.verify
+"""
+
+EXAMPLES = r"""
+- name: Look at the backups of a host
+  fleet.backup.backup_info:
+    config: /etc/fleet-backup
+  register: found
+
+- name: Insist on a backup of every job from the last day
+  ansible.builtin.assert:
+    that: item.age is not none and item.age < 86400
+    fail_msg: "{{ item.job }} has no backup from the last day"
+  loop: "{{ found.info.jobs }}"
+  loop_control:
+    label: "{{ item.job }}"
+
+- name: Find the configuration files in the newest backup
+  fleet.backup.backup_info:
+    config: /etc/fleet-backup
+    name: marketplace
+    backup: latest
+    entries: true
+    component: config
+  register: newest
+"""
+
+RETURN = r"""
+info:
+  description: What was found.
+  returned: always
+  type: dict
+  contains:
+    outcome:
+      description: V(success), V(warning) (something is stale or damaged) or V(failure).
+      type: str
+      sample: success
+    jobs:
+      description: Without O(backup), the jobs.
+      type: list
+      elements: dict
+      contains:
+        job:
+          description: The name of the job.
+          type: str
+          sample: marketplace
+        newest:
+          description: The id of its newest backup.
+          type: str
+          sample: 20261122T020000Z-full-daily-3f9a
+        age:
+          description: Seconds since that was finished.
+          type: int
+          sample: 3600
+        stale:
+          description: Whether no store has a backup that is younger than the job's C(max_age).
+          type: bool
+          sample: false
+        stores:
+          description: The stores, each with its newest backup and its error, if it could not be read.
+          type: list
+          elements: dict
+          sample: [{store: disk, backups: 1, newest: 20261122T020000Z-full-daily-3f9a, age: 3600, stale: false, error: null}]
+        backups:
+          description: The backups, newest first, with the stores that have each and those that lack it.
+          type: list
+          elements: dict
+          sample:
+            - id: 20261122T020000Z-full-daily-3f9a
+              started: "2026-11-22T02:00:00.123Z"
+              finished: "2026-11-22T02:00:04.567Z"
+              age: 3600
+              kind: full
+              tag: daily
+              outcome: success
+              entries: 214
+              bytes: 10485760
+              stored: 4194304
+              components: [database, uploads, config]
+              stores: [disk]
+              missing: []
+        failed:
+          description: Runs that failed, with their errors.
+          type: list
+          elements: dict
+          sample: []
+        unfinished:
+          description: Data without a manifest, of a run that is under way or was killed.
+          type: list
+          elements: dict
+          sample: []
+        damaged:
+          description: Damaged backups and what is wrong with each.
+          type: list
+          elements: dict
+          sample: []
+    backup:
+      description: With O(backup), the content of its manifest.
+      type: dict
+      sample: {id: 20261122T020000Z-full-daily-3f9a, kind: full, tag: daily, outcome: success}
+    copies:
+      description: With O(backup), the stores that have it.
+      type: list
+      elements: str
+      sample: [disk]
+    entries:
+      description: With O(entries), the entries, each with the name of its component.
+      type: list
+      elements: dict
+      sample: [{component: config, path: srv/marketplace/app.py, type: file, mode: "0644", size: 220}]
+error:
+  description: What went wrong. C(code) is stable.
+  returned: on failure
+  type: dict
+  sample: {code: not-found, message: "there is no backup 2026"}
+"""
+
+import typing as t
+
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, read_config
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.listing import list_backups
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.show import show
+from ansible_collections.fleet.backup.plugins.module_utils._engine.result import Result
+
+
+def _look(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
+    if params["backup"] is None:
+        config = read_config(params)
+        names = [job.name for job in config.jobs] if params["name"] is None else [params["name"]]
+        return list_backups(config, names, params["store"])
+    config, job = chosen_job(params)
+    return show(
+        config,
+        params["backup"],
+        job=job.name,
+        store=params["store"],
+        files=params["entries"],
+        component=params["component"],
+    )
+
+
+def main() -> None:
+    spec = job_spec(
+        backup={"type": "str"},
+        store={"type": "str"},
+        entries={"type": "bool", "default": False},
+        component={"type": "str"},
+    )
+    run_module("info", _look, **spec)
+
+
+if __name__ == "__main__":
+    main()

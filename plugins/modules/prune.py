@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) The fleet.backup project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: prune
+short_description: Remove the backups that the retention rules do not keep
+version_added: 0.1.0
+description:
+  - Applies the retention rules of a job to each of its stores, and says of every backup why it stays or goes.
+  - A job without rules keeps everything.
+  - Damaged backups are reported and never removed.
+author:
+  - The fleet.backup project (!UNKNOWN)
+extends_documentation_fragment:
+  - fleet.backup._attributes
+  - fleet.backup._job
+attributes:
+  check_mode:
+    support: full
+    details: Says which backups would go and which rule keeps each of the others. Removes nothing.
+  diff_mode:
+    support: full
+    details: Shows the backups of each store before and after, with the reasons.
+  idempotent:
+    support: full
+options:
+  store:
+    description:
+      - The name of the one store to prune. Default is every store of the job.
+    type: str
+seealso:
+  - module: fleet.backup.backup_info
+"""
+
+EXAMPLES = r"""
+- name: Remove what the rules of every job on the host do not keep
+  fleet.backup.prune:
+    config: /etc/fleet-backup
+    name: "{{ item }}"
+  loop: [marketplace, mail]
+
+- name: See what the rules would do
+  fleet.backup.prune:
+    config: /etc/fleet-backup
+    name: marketplace
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+prune:
+  description: What was removed, or would be, and why the rest stays.
+  returned: always
+  type: dict
+  contains:
+    outcome:
+      description: V(success), V(warning) or V(failure).
+      type: str
+      sample: success
+    deleted:
+      description: The ids of the backups that were removed from at least one store.
+      type: list
+      elements: str
+      sample: [20261022T020000Z-full-daily-07c1]
+    freed:
+      description: The bytes that were freed on all stores.
+      type: int
+      sample: 4194304
+    stores:
+      description: What became of each store.
+      type: list
+      elements: dict
+      contains:
+        store:
+          description: The name of the store.
+          type: str
+          sample: disk
+        verdicts:
+          description: Every backup, newest first, with the rules that keep it or the reason why it goes.
+          type: list
+          elements: dict
+          sample: [{id: 20261122T020000Z-full-daily-3f9a, keep: true, reasons: [keep_daily], bytes: 4194304, deleted: false}]
+        freed:
+          description: The bytes that were freed on this store.
+          type: int
+          sample: 4194304
+        damaged:
+          description: Damaged backups, by id, and what is wrong with each.
+          type: dict
+          sample: {}
+        leftovers:
+          description: Data of runs that began over a week ago and never finished.
+          type: list
+          elements: str
+          sample: []
+error:
+  description: What went wrong. C(code) is stable.
+  returned: on failure
+  type: dict
+  sample: {code: store-unavailable, message: "store disk: the folder /var/backups/fleet does not exist"}
+"""
+
+import typing as t
+
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.prune import PruneResult, prune
+
+
+def _prune(params: t.Dict[str, t.Any], check_mode: bool) -> PruneResult:
+    config, job = chosen_job(params)
+    return prune(config, job, store=params["store"], dry_run=check_mode)
+
+
+def _diff(result: PruneResult) -> t.List[t.Dict[str, str]]:
+    """For each store all backups before, those that stay afterwards, each with its reasons."""
+    differences = []
+    for store in result.stores:
+        lines = [("%s  %s\n" % (verdict.id, ", ".join(verdict.reasons)), verdict.keep) for verdict in store.verdicts]
+        name = "the backups of %s on store %s" % (result.job, store.store)
+        before = "".join([line for line, _keep in lines])
+        after = "".join([line for line, keep in lines if keep])
+        differences.append({"before": before, "after": after, "before_header": name, "after_header": name})
+    return differences
+
+
+def main() -> None:
+    run_module("prune", _prune, diff=_diff, **job_spec(store={"type": "str"}))
+
+
+if __name__ == "__main__":
+    main()
