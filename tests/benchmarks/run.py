@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="size of the data, 1.0 = as the limits are meant")
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (slow ones: %d)" % SLOW_RUNS)
     parser.add_argument("--engine", default=os.path.join(PROJECT, "build", "fleet-backup.pyz"), help="the built command")
-    parser.add_argument("--only-ours", action="store_true", help="measure without the other contenders")
+    parser.add_argument("--quick", action="store_true", help="leave out the slow contenders")
     parser.add_argument("--folder", default=os.path.join(PROJECT, "build", "benchmarks"), help="where data and results lie")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in ALL]
@@ -58,7 +58,10 @@ def compare(name: str, options: argparse.Namespace) -> t.Dict[str, t.Any]:
     place = Place(os.path.join(data, "data"), work, [sys.executable, "-I", options.engine])
     comparison = build(place)
     skipped, runners = [], []
-    for contender in comparison.contenders[: 1 if options.only_ours else None]:
+    for contender in comparison.contenders:
+        if options.quick and contender.slow:
+            skipped.append("%s: it is slow" % contender.name)
+            continue
         missing = [program for program in contender.needs if not shutil.which(program)]
         if missing:
             skipped.append("%s: %s is not installed" % (contender.name, ", ".join(missing)))
