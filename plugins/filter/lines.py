@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lines
+short_description: Tell people what a module of this collection did
+version_added: 0.1.0
+description:
+  - Takes what a task registered that ran a module of this collection in a loop over jobs.
+  - Returns lines of text for people.
+author:
+  - The fleet.backup project (!UNKNOWN)
+options:
+  _input:
+    description: What the task registered.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the backups
+  ansible.builtin.debug:
+    msg: "{{ found | fleet.backup.lines }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible_collections.fleet.backup.plugins.filter.summary import results
+from ansible_collections.fleet.backup.plugins.module_utils._engine.cli.output import plural, size, span, table
+
+Result = t.Mapping[str, t.Any]
+
+
+def _backup(job: str, result: Result) -> t.Iterator[str]:
+    if result["newer"]:
+        yield "%s: nothing to do, %s is new enough" % (job, result["newer"])
+        return
+    amount = "%s, %s" % (plural(result["entries"], "entry", "entries"), size(result["bytes"]))
+    if result["dry_run"]:
+        yield "%s: would back up %s" % (job, amount)
+        return
+    stores = ", ".join(copy["store"] for copy in result["copies"] if copy["outcome"] == "success")
+    if result["id"]:
+        yield "%s: %s, %s, %s stored on %s" % (job, result["id"], amount, size(result["stored"]), stores)
+
+
+def _list(job: str, result: Result) -> t.Iterator[str]:
+    for listing in result["jobs"]:
+        yield "%s: %s" % (listing["job"], plural(len(listing["backups"]), "backup"))
+        rows = [
+            (row["id"], span(row["age"]), size(row["bytes"]), size(row["stored"]), row["outcome"], ", ".join(row["stores"]))
+            for row in listing["backups"]
+        ]
+        rows += [(row["id"], "", "", "", "failed", ", ".join(row["stores"])) for row in listing["failed"]]
+        rows += [(row["id"], "", "", "", "damaged", row["store"]) for row in listing["damaged"]]
+        rows += [(row["id"], "", "", "", "unfinished", row["store"]) for row in listing["unfinished"]]
+        yield from table(("ID", "AGE", "SIZE", "STORED", "OUTCOME", "STORES"), rows, ("AGE", "SIZE", "STORED"))
+
+
+def _prune(job: str, result: Result) -> t.Iterator[str]:
+    for store in result["stores"]:
+        for verdict in store["verdicts"]:
+            word = "keep" if verdict["keep"] else "would remove" if result["dry_run"] else "removed"
+            yield "%s on %s: %-12s %s: %s" % (job, store["store"], word, verdict["id"], ", ".join(verdict["reasons"]))
+
+
+_TELL: t.Dict[str, t.Callable[[str, Result], t.Iterator[str]]] = {"backup": _backup, "list": _list, "prune": _prune}
+
+
+def lines(registered: t.Mapping[str, t.Any]) -> t.List[str]:
+    """See DOCUMENTATION."""
+    told: t.List[str] = []
+    for job, result in results(registered):
+        if result.get("operation") in _TELL:
+            told += _TELL[result["operation"]](job, result)
+        if result.get("error"):
+            told.append("%s: FAILED: %s" % (job, result["error"]["message"]))
+        told += ["%s: warning: %s" % (job, warning["message"]) for warning in result.get("warnings", [])]
+    return told
+
+
+class FilterModule:
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        return {"lines": lines}

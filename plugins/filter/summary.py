@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: summary
+short_description: Sum up what a module of this collection did, job by job
+version_added: 0.1.0
+description:
+  - Takes what a task registered that ran a module of this collection in a loop over jobs.
+  - Returns the few values of each job that a later step or a notification needs. Nothing secret is among them.
+author:
+  - The fleet.backup project (!UNKNOWN)
+options:
+  _input:
+    description: What the task registered.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Leave a summary
+  ansible.builtin.set_stats:
+    data:
+      fleet_backup: "{{ {inventory_hostname: taken | fleet.backup.summary} }}"
+"""
+
+RETURN = r"""
+_value:
+  description: For each job its C(outcome), the C(error) if there was one, and C(id), C(bytes), C(stored) and the like.
+  type: dict
+"""
+
+import typing as t
+
+_KEPT = ("outcome", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale")
+
+
+def results(registered: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, t.Mapping[str, t.Any]]]:
+    """Yield ``(job, result)`` of each run of a module; one that ended before it had a result is a failure with its message."""
+    for run in registered.get("results", [registered]):
+        found = [value for value in run.values() if isinstance(value, dict) and "operation" in value]
+        job = run["item"]["name"] if isinstance(run.get("item"), dict) else run.get("item")
+        if found:
+            yield job or found[0].get("job") or "", found[0]
+        else:
+            yield job or "", {"outcome": "failure", "error": {"code": "error", "message": run.get("msg", "")}}
+
+
+def summary(registered: t.Mapping[str, t.Any]) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """See DOCUMENTATION."""
+    found = {}
+    for job, result in results(registered):
+        listed = result.get("jobs") or [{}]
+        values = {**listed[0], **result}
+        found[job] = {key: values[key] for key in _KEPT if values.get(key) is not None}
+    return found
+
+
+class FilterModule:
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        return {"summary": summary}
