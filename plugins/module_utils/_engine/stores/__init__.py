@@ -66,7 +66,8 @@ class Store:
     """
 
     OPTIONS: t.Sequence[Option] = ()
-    #: How commit() confirms an object: ``read`` (read back and compared), ``checksum`` (the store's own) or ``size``.
+    #: How commit() confirms an object: ``read`` (read back and compared), ``checksum`` (the store's own), ``sync`` (the system
+    #: took every byte and made it durable) or ``size``.
     confirms = "size"
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:

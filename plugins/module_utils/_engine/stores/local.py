@@ -6,19 +6,18 @@ from __future__ import annotations
 import errno
 import os
 import typing as t
-import zlib
 
 from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from ..options import Option
 from ..system import sync_folder
 from . import Readable, Store, StoredObject, Upload
+from .read_back import ReadBack
 
 _UPLOADING = ".uploading-"
-_READ_BACK = 1 << 20
 
 
 class LocalStore(Store):
-    """Objects are files: temporary name, fsync, read back, rename, fsync of the folder. Folders 0700, files 0600."""
+    """Objects are files: temporary name, fsync, rename, fsync of the folder. Folders 0700, files 0600."""
 
     OPTIONS = (
         Option(
@@ -29,12 +28,19 @@ class LocalStore(Store):
             required=True,
             example="/var/backups/fleet",
         ),
+        Option(
+            "read_back",
+            "bool",
+            "Read back from the disk what was written, past the system's cache, and compare it, before a backup counts. It takes"
+            " as long as reading the backup once.",
+            default=False,
+        ),
     )
-    confirms = "read"
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
         self.path: str = options["path"]
+        self.confirms = "read" if options.get("read_back") else "sync"
 
     def put(self, key: str) -> LocalUpload:
         path = self._path(key)
@@ -175,12 +181,14 @@ class LocalUpload(Upload):
         self._path = path
         folder, name = os.path.split(path)
         self._temporary = os.path.join(folder, _UPLOADING + os.urandom(4).hex() + "-" + name)
-        self._size = self._crc = 0
-        self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        self._size = 0
+        self._fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        self._read_back = ReadBack(self._temporary, self._fd) if store.confirms == "read" else None
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         rest = memoryview(data)
-        self._crc = zlib.crc32(rest, self._crc)
+        if self._read_back is not None:
+            self._read_back.wrote(rest)
         self._size += len(rest)
         try:
             while rest:
@@ -191,15 +199,21 @@ class LocalUpload(Upload):
     def commit(self) -> None:
         try:
             os.fsync(self._fd)
-            self._read_back()
+            same = self._read_back is None or self._read_back.finish()
             os.close(self._fd)
             self._fd = -1
+            if not same or os.stat(self._temporary).st_size != self._size:
+                raise StoreUnavailableError(
+                    "store %s: %s: the disk did not give back what was written to it" % (self._store.name, self.key)
+                )
             _rename_new(self._temporary, self._path)
             sync_folder(os.path.dirname(self._path))
         except OSError as error:
             raise self._store._error(error, self.key) from error
 
     def abort(self) -> None:
+        if self._read_back is not None:
+            self._read_back.stop()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -208,26 +222,6 @@ class LocalUpload(Upload):
         except OSError:
             # Gone already (committed), or the disk refuses: remove_leftovers() finds it by its name.
             return
-
-    def _read_back(self) -> None:
-        # From the disk, not from the page cache, as far as the system lets us ask for that.
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        buffer = memoryview(bytearray(_READ_BACK))
-        crc = size = 0
-        with open(self._fd, "rb", buffering=0, closefd=False) as file:
-            while True:
-                count = file.readinto(buffer)
-                if not count:
-                    break
-                crc = zlib.crc32(buffer[:count], crc)
-                size += count
-        if (size, crc) != (self._size, self._crc):
-            raise StoreUnavailableError(
-                "store %s: %s: the disk gave back other bytes than were written (%d of %d)"
-                % (self._store.name, self.key, size, self._size)
-            )
 
 
 class _Range:
