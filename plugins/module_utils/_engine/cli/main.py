@@ -39,7 +39,7 @@ def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
 
 def execute(words: t.Sequence[str], signals: Signals) -> int:
     """Run one command line, show its result, and return its exit code."""
-    from ..errors import FleetBackupError
+    from ..errors import ConfigurationError, FleetBackupError
     from .parser import check_verb, parse
     from .session import Session
 
@@ -49,6 +49,8 @@ def execute(words: t.Sequence[str], signals: Signals) -> int:
     query: t.Optional[Query] = None
     module: t.Optional[verbs.Verb] = None
     try:
+        if not verb:
+            raise ConfigurationError("say what to do; fleet-backup --help lists the verbs, fleet-backup menu asks")
         check_verb(verb)
         arguments = parse(verb, rest)
         console = Console(arguments.json or arguments.query is not None, arguments.quiet, arguments.verbose)

@@ -60,9 +60,8 @@ def clock(seconds: float) -> str:
     return "%d:%02d:%02d" % (hours, minutes, rest) if hours else "%d:%02d" % (minutes, rest)
 
 
-def age(moment: datetime.datetime, now: datetime.datetime) -> str:
-    """How long ago: ``42 s``, ``5 min``, ``26 h``, ``12 d``; ``-`` before its name when it lies ahead (a clock is wrong)."""
-    seconds = (now - moment).total_seconds()
+def span(seconds: float) -> str:
+    """How long, roughly: ``42 s``, ``5 min``, ``26 h``, ``12 d``; an age below zero (a clock is wrong) has its sign."""
     sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
     for unit, length, limit in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
         if seconds < length * limit:

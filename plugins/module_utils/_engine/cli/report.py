@@ -9,7 +9,7 @@ from ..errors import ConfigurationError, FleetBackupError
 from ..result import FAILURE, Result
 from .console import Console, OutputLostError
 from .output import safe
-from .several import Several, parts
+from .several import Several
 
 if t.TYPE_CHECKING:
     from .query import Query
@@ -23,22 +23,30 @@ def report(result: Result, show: t.Optional[Show], query: t.Optional[Query], con
 
     ``show`` tells the result to people; it is None for a result that says nothing but its error.
     """
-    code = result.exit_code
+    own = 0
     try:
         if console.json:
-            code = _document(result, query, console) or code
+            own = _document(result, query, console)
         elif show is not None:
-            for n, part in enumerate(parts(result)):
-                if n:
-                    console.line()
-                show(part, console)
-                _remarks(part, console, "job %s: " % part.job if isinstance(result, Several) else "")
+            _show(result, show, console)
     except OutputLostError as lost:
         console.error(str(lost))
-        code = code or FleetBackupError.exit_code
-    if console.json or show is None or isinstance(result, Several):
-        _remarks(result, console)
-    return code
+        own = FleetBackupError.exit_code
+    except FleetBackupError as error:  # what is told is read while it is told
+        result.fail(error)
+    _remarks(result, console)
+    return result.exit_code or own
+
+
+def _show(result: Result, show: Show, console: Console) -> None:
+    if not isinstance(result, Several):
+        show(result, console)
+        return
+    for n, part in enumerate(result.results):
+        if n:
+            console.line()
+        show(part, console)
+        _remarks(part, console, "job %s: " % part.job)
 
 
 def _remarks(result: Result, console: Console, about: str = "") -> None:

@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The built command as people and programs use it: real processes, a real configuration, real data."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+from command import Command, build
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX")
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("agent") / "fleet-backup.pyz")
+
+
+@pytest.fixture
+def cli(program, tmp_path):
+    """A job "app" of a database and a folder of files, and a job "notes" of one more folder."""
+    command = Command(program, tmp_path)
+    (tmp_path / "app" / "static" / "uploads").mkdir(parents=True)
+    for n in range(20):
+        (tmp_path / "app" / "static" / "uploads" / ("picture-%02d.jpg" % n)).write_bytes(os.urandom(5000 + n))
+    (tmp_path / "app" / "config.ini").write_text("[app]\ncolour = green\n")
+    with sqlite3.connect(tmp_path / "app" / "market.db") as database:
+        database.execute("CREATE TABLE vehicle (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+        database.executemany("INSERT INTO vehicle (name) VALUES (?)", [("vehicle %d" % n,) for n in range(500)])
+    database.close()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("a note")
+    command.add_job(
+        "app",
+        {"name": "database", "sqlite": {"path": str(tmp_path / "app" / "market.db")}},
+        {"name": "uploads", "files": {"paths": [str(tmp_path / "app" / "static" / "uploads")]}},
+        {"name": "config", "files": {"paths": [str(tmp_path / "app" / "config.ini")]}},
+    )
+    command.add_job("notes", {"name": "notes", "files": {"paths": [str(tmp_path / "notes")]}})
+    return command
+
+
+# Taking a backup
+
+
+def test_run_says_what_it_did_and_leaves_status_audit_and_log(cli):
+    shown = cli("run", "notes", "--tag", "daily").stdout
+    (backup_id,) = cli.backups("notes")
+    assert shown.startswith("backup %s: " % backup_id)
+    assert "-full-daily-" in backup_id
+    status = json.loads((cli.state / "notes.json").read_text())
+    assert status["operations"]["backup"]["last_success"]["id"] == backup_id
+    line = json.loads((cli.state / "audit.log").read_text().splitlines()[-1])
+    assert (line["operation"], line["job"], line["what"], line["outcome"]) == ("backup", "notes", backup_id, "success")
+    assert backup_id in next((cli.state / "logs" / "notes").iterdir()).name
+
+
+def test_run_as_json_is_one_document(cli):
+    document = cli.json("run", "notes")
+    assert (document["operation"], document["outcome"], document["changed"]) == ("backup", "success", True)
+    assert [document["id"]] == cli.backups("notes")
+
+
+def test_a_dry_run_takes_nothing(cli):
+    shown = cli("run", "app", "--dry-run").stdout
+    assert "database" in shown
+    assert "uploads" in shown
+    assert cli.backups("app") == []
+    assert not cli.store.exists() or not any(cli.store.rglob("*.json"))
+
+
+def test_all_jobs_have_their_turn_whatever_became_of_the_others(cli):
+    cli.config["jobs"][0]["sources"][2]["files"]["paths"] = [str(cli.folder / "gone")]
+    cli.save()
+    ended = cli("run", "--all", exit=5)
+    assert "job app: " in ended.stderr
+    assert "1 of 2 jobs failed: app" in ended.stderr
+    assert (len(cli.backups("app")), len(cli.backups("notes"))) == (0, 1)
+    document = cli.json("run", "--all", exit=5)
+    assert [(r["job"], r["outcome"]) for r in document["results"]] == [("app", "failure"), ("notes", "success")]
+    assert (document["outcome"], document["error"]["code"]) == ("failure", "source")
+
+
+def test_quiet_says_nothing_but_the_result_and_errors(cli):
+    assert cli("run", "notes", "--quiet").stderr == ""
+    assert "no job 'nothing'" in cli("run", "nothing", "-q", exit=12).stderr
+
+
+def test_verbose_tells_each_step_on_stderr(cli):
+    ended = cli("-v", "run", "notes")
+    assert "source notes (files): begins" in ended.stderr
+    assert "begins" not in ended.stdout
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 2, "fleet-backup --help"),
+        (["rnu", "app"], 2, "did you mean run?"),
+        (["run"], 2, "the jobs are: app, notes"),
+        (["run", "app", "--all"], 2, "the jobs are: app, notes"),
+        (["run", "app", "--kind", "differential"], 2, "use full"),
+        (["run", "app", "--kind", "everything"], 2, "everything"),
+        (["run", "app", "--tag", "Not A Tag"], 2, "tag"),
+        (["run", "nothing"], 12, "the jobs are: app, notes"),
+        (["run", "app", "--config", "/nowhere/jobs.json"], 2, "/nowhere/jobs.json"),
+        (["run", "app", "--query", "a["], 2, "--query"),
+        (["menu"], 2, "terminal"),
+    ],
+)
+def test_errors_have_their_exit_codes_for_people_and_for_programs(cli, words, code, told):
+    ended = cli(*words, exit=code)
+    assert (ended.stdout == "") == ("--query" not in words)
+    assert told in ended.stderr
+    assert ended.stderr.startswith("fleet-backup: ")
+    ended = cli(*words, "--json", exit=code)
+    document = json.loads(ended.stdout)
+    assert document["outcome"] == "failure"
+    assert told in document["error"]["message"]
+    assert told in ended.stderr
+    assert cli.backups("app") == []
+
+
+def test_a_wrong_configuration_names_every_place(cli):
+    cli.config["jobs"][0]["sources"][1]["files"]["pahts"] = []
+    cli.config["jobs"][1]["stores"] = ["dsik"]
+    cli.save()
+    ended = cli("run", "app", exit=2)
+    assert "jobs[0].sources[1].files.pahts" in ended.stderr
+
+
+def test_a_store_that_may_not_be_written_to(cli):
+    if os.geteuid() == 0:
+        cli.store.parent.joinpath("file").write_text("not a folder")
+        cli.config["stores"][0]["local"]["path"] = str(cli.store.parent / "file")
+    else:
+        cli.store.mkdir(mode=0o500)
+    cli.save()
+    assert cli.json("run", "notes", exit=6)["error"]["code"] == "store-refused"
+
+
+def test_a_failing_hook(cli):
+    cli.config["jobs"][1]["hooks"] = {"before": [{"command": ["false"]}]}
+    cli.save()
+    assert cli.json("run", "notes", exit=13)["error"]["code"] == "hook"
+
+
+def test_a_source_that_is_no_database(cli):
+    (cli.folder / "app" / "market.db").write_text("not a database")
+    assert cli.json("run", "app", exit=5)["error"]["code"] == "source"
+
+
+def test_warnings_are_told_and_are_not_success(cli):
+    cli.config["jobs"][1]["hooks"] = {"after": [{"command": ["false"]}]}
+    cli.save()
+    ended = cli("run", "notes", exit=3)
+    assert "warning: " in ended.stderr
+    assert len(cli.backups("notes")) == 1
+
+
+@posix
+def test_a_second_run_of_the_same_job_is_refused_and_says_who_has_it(cli):
+    ready, go = cli.folder / "ready", cli.folder / "go"
+    os.mkfifo(ready)
+    os.mkfifo(go)
+    script = 'echo > "%s"; read x < "%s"' % (ready, go)
+    cli.config["jobs"][1]["hooks"] = {"before": [{"command": ["sh", "-c", script]}]}
+    cli.save()
+    first = subprocess.Popen(cli.argv("run", "notes"), env=cli.environment(), stdout=subprocess.DEVNULL)
+    ready.read_text()
+    document = cli.json("run", "notes", exit=10)
+    assert document["error"]["code"] == "locked"
+    assert str(first.pid) in document["error"]["message"]
+    go.write_text("\n")
+    assert first.wait(60) == 0
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_cleanly(cli, number):
+    ready = cli.folder / "ready"
+    os.mkfifo(ready)
+    (cli.folder / "never").mkdir()
+    os.mkfifo(cli.folder / "never" / "x")
+    script = 'echo > "%s"; read x < "%s"' % (ready, cli.folder / "never" / "x")
+    cli.config["jobs"][1]["hooks"] = {"before": [{"command": ["sh", "-c", script]}]}
+    cli.save()
+    run = subprocess.Popen(
+        cli.argv("run", "notes", "--json"), env=cli.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    ready.read_text()
+    run.send_signal(number)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, json.loads(out)["error"]["code"]) == (15, "interrupted")
+    assert signal.Signals(number).name in err
+    assert cli.backups("notes") == []
+    del cli.config["jobs"][1]["hooks"]
+    cli.save()
+    cli("run", "notes")
+
+
+# Streams
+
+
+def test_query_chooses_from_the_document(cli):
+    pytest.importorskip("jmespath")
+    ended = cli("run", "app", "--query", "components[].[name, entries]")
+    names = [name for name, _entries in json.loads(ended.stdout)]
+    assert names == ["database", "uploads", "config"]
+
+
+def test_a_query_that_does_not_fit_is_an_error_but_says_that_the_backup_was_taken(cli):
+    pytest.importorskip("jmespath")
+    ended = cli("run", "notes", "--query", "length(nothing)", exit=2)
+    document = json.loads(ended.stdout)
+    assert document["error"]["code"] == "configuration"
+    assert "ended with: success" in document["error"]["message"]
+    assert [document["id"]] == cli.backups("notes")
+
+
+def test_without_jmespath_only_query_fails(cli):
+    ended = cli("run", "notes", "--query", "id", exit=4, env={"PYTHONPATH": _without("jmespath", cli.folder)})
+    assert json.loads(ended.stdout)["error"]["code"] == "missing-dependency"
+    assert cli.backups("notes") == []
+    assert cli("run", "notes", "--json", env={"PYTHONPATH": _without("jmespath", cli.folder)}).returncode == 0
+
+
+def _without(library, folder):
+    """A folder for PYTHONPATH in which importing a library fails."""
+    place = folder / "without"
+    place.mkdir(exist_ok=True)
+    (place / ("%s.py" % library)).write_text("raise ImportError('not here')\n")
+    return str(place)
+
+
+@posix
+def test_a_reader_that_has_seen_enough_is_no_error(cli):
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        cli.argv("version", "-v"), check=False, stdout=write, stderr=subprocess.PIPE, text=True, env=cli.environment()
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["version"], ["version", "--json"], ["run", "notes"], ["run", "notes", "--json"]])
+def test_a_result_that_cannot_be_written_is_no_success(cli, words):
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            cli.argv(*words), check=False, stdout=full, stderr=subprocess.PIPE, text=True, env=cli.environment()
+        )
+    assert ended.returncode == 1
+    assert "stdout" in ended.stderr
+
+
+@posix
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_do_not_matter(cli, closed):
+    script = 'exec "$@" %s' % closed
+    ended = subprocess.run(["sh", "-c", script, "sh", *cli.argv("run", "notes")], check=False, env=cli.environment())
+    assert ended.returncode == 0
+    assert len(cli.backups("notes")) == 1
+    cli("run", "notes")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_names_that_the_console_cannot_show(cli, encoding):
+    (cli.folder / "\u4e2d\u00e9").mkdir()
+    cli.config["jobs"][1]["sources"][0]["files"]["paths"] = [str(cli.folder / "\u4e2d\u00e9" / "gone")]
+    cli.save()
+    ended = subprocess.run(
+        cli.argv("run", "notes"), check=False, capture_output=True, env=cli.environment(PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    )
+    assert ended.returncode == 5
+    assert b"does not exist" in ended.stderr
+    ended = subprocess.run(
+        cli.argv("run", "notes", "--json"), check=False, capture_output=True, env=cli.environment(PYTHONIOENCODING=encoding)
+    )
+    assert "\u4e2d\u00e9" in json.loads(ended.stdout)["error"]["message"]
+
+
+def test_a_defect_says_what_to_report_and_the_whole_story_on_request(cli, tmp_path):
+    """The engine is broken on purpose, in a copy of the command."""
+    import zipfile
+
+    broken = tmp_path / "broken.pyz"
+    with zipfile.ZipFile(cli.program) as whole, zipfile.ZipFile(broken, "w") as copy:
+        for name in whole.namelist():
+            text = whole.read(name)
+            if name.endswith("/cli/verbs/version.py"):
+                text = text.replace(b"result.begin()", b"result.begin(1)")
+            copy.writestr(name, text)
+    cli.program = str(broken)
+    ended = cli("version", exit=1)
+    assert re.match(r"fleet-backup: this is a defect .* please report it: TypeError: .*\n\Z", ended.stderr)
+    assert "Traceback" in cli("version", "-v", exit=1).stderr
+    assert cli.json("version", exit=1)["error"]["code"] == "error"
+
+
+def test_help_needs_no_configuration(cli):
+    cli.path.unlink()
+    assert "restore" in cli("--help").stdout
+    assert "--dry-run" in cli("run", "--help").stdout
+    assert cli("--version").stdout == cli("version").stdout
+
+
+# Looking
+
+
+def test_list_for_people_and_for_programs(cli):
+    pytest.importorskip("jmespath")
+    cli("run", "app", "--tag", "daily")
+    cli("run", "app")
+    cli("run", "notes")
+    shown = cli("list", "app").stdout.splitlines()
+    assert shown[0].startswith("app: 2 backups, the newest ")
+    assert [line.split()[0] for line in shown[2:]] == cli.backups("app")[::-1]
+    ended = cli("list", "--json", "--query", "jobs[?job=='app'].backups[] | [?tag=='daily'].id")
+    assert json.loads(ended.stdout) == cli.backups("app")[:1]
+    assert [job["job"] for job in cli.json("list")["jobs"]] == ["app", "notes"]
+    assert "OUTCOME" in cli("list").stdout
+
+
+def test_list_names_failed_and_damaged_ones(cli):
+    cli("run", "notes")
+    (whole,) = cli.backups("notes")
+    cli.config["jobs"][1]["sources"][0]["files"]["paths"] = [str(cli.folder / "gone")]
+    cli.save()
+    cli("run", "notes", exit=5)
+    shown = cli("list", "notes").stdout
+    assert re.search(r"^\S+ +failed +disk$", shown, re.MULTILINE)
+    manifest = cli.store / "web1" / "notes" / ("%s.json" % whole)
+    manifest.chmod(0o600)
+    manifest.write_bytes(manifest.read_bytes().replace(b"manual", b"mamual"))
+    ended = cli("list", "notes", exit=3)
+    assert re.search(r"^%s +damaged +disk$" % whole, ended.stdout, re.MULTILINE)
+    assert "is damaged" in ended.stderr
+
+
+def test_list_when_the_store_is_away(cli):
+    cli("run", "notes")
+    cli.store.rename(cli.folder / "away")
+    cli.store.write_text("something else")
+    assert cli.json("list", exit=6)["error"]["code"] == "store-refused"
+
+
+def test_show_tells_facts_and_files(cli):
+    cli("run", "app")
+    (backup_id,) = cli.backups("app")
+    shown = cli("show", backup_id[:16]).stdout
+    assert backup_id in shown
+    assert "vehicle" in shown
+    files = cli("show", "latest", "--job", "app", "--files", "--component", "uploads").stdout
+    assert len(re.findall(r"picture-\d\d\.jpg$", files, re.MULTILINE)) == 20
+    document = cli.json("show", backup_id, "--files")
+    assert document["backup"]["id"] == backup_id
+    assert {e["component"] for e in document["entries"]} == {"database", "uploads", "config"}
+    assert cli.json("show", "20200101T000000Z-full-x-0000", exit=12)["error"]["code"] == "not-found"
+    audit = [json.loads(line) for line in (cli.state / "audit.log").read_text().splitlines()]
+    assert (audit[-2]["operation"], audit[-2]["what"]) == ("show", backup_id)
+
+
+def test_show_needs_no_configuration_for_a_plain_folder(cli):
+    cli("run", "notes")
+    (backup_id,) = cli.backups("notes")
+    cli.path.unlink()
+    assert backup_id in cli("show", "latest", "--from", str(cli.store / "web1" / "notes")).stdout
+
+
+def test_show_of_a_damaged_index_is_told_while_it_is_read(cli):
+    cli("run", "notes")
+    (backup_id,) = cli.backups("notes")
+    (index,) = (cli.store / "web1" / "notes" / backup_id).glob("notes.index*")
+    index.chmod(0o600)
+    data = bytearray(index.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    index.write_bytes(data)
+    ended = cli("show", backup_id, "--files", exit=9)
+    assert "notes.index" in ended.stderr
+    assert cli.json("show", backup_id, "--files", exit=9)["error"]["code"] == "integrity"
+
+
+def test_check_finds_what_would_fail(cli):
+    shown = cli("check").stdout
+    assert "disk" in shown
+    (cli.folder / "notes" / "a.txt").unlink()
+    (cli.folder / "notes").rmdir()
+    ended = cli("check", exit=5)
+    assert re.search(r"^source +notes +notes +failure", ended.stdout, re.MULTILINE)
+    assert cli.json("check", "app")["outcome"] == "success"
+
+
+def test_prune_says_why_and_a_dry_run_removes_nothing(cli):
+    cli.config["jobs"][1]["retention"] = {"keep_last": 2}
+    cli.save()
+    for _ in range(4):
+        cli("run", "notes")
+    before = cli.backups("notes")
+    shown = cli("prune", "notes", "--dry-run").stdout
+    assert shown.startswith("notes on disk: would remove 2 of 4 backups")
+    assert cli.backups("notes") == before
+    document = cli.json("prune", "notes")
+    assert document["deleted"] == before[:2]
+    assert cli.backups("notes") == before[2:]
+    assert [r["job"] for r in cli.json("prune")["results"]] == ["app", "notes"]
