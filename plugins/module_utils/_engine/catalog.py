@@ -76,6 +76,15 @@ class Catalog:
         """
         return self._load(backup_id)[0]
 
+    def lacking(self, backup_id: str) -> t.List[str]:
+        """The objects of a backup that the store lacks or holds in another size; found by one listing, nothing is read.
+
+        Raises like manifest().
+        """
+        manifest = self.manifest(backup_id)
+        there = {o.key: o.size for o in self.store.list(self.key(backup_id))[0]}
+        return [o.name for o in manifest.all_objects() if there.get(self.key(backup_id, o.name)) != o.size]
+
     def manifest_sha256(self, backup_id: str) -> str:
         """The SHA-256 of the manifest's bytes, as references and ``.sha256`` have it. Raises like manifest()."""
         return self._load(backup_id)[1]
@@ -102,6 +111,10 @@ class Catalog:
 
     def manifest_key(self, backup_id: str) -> str:
         return self._join(backup_id + _MANIFEST)
+
+    def failed_key(self, backup_id: str) -> str:
+        """The key of the record of a failed run."""
+        return self._join(backup_id + _FAILED)
 
     def key(self, backup_id: str, name: str = "") -> str:
         """The key of an object in a backup's folder, or the folder itself.
@@ -194,8 +207,8 @@ class Catalog:
             if not 1970 <= from_iso(manifest.finished).year < 9999:
                 raise ValueError("%s is no time that a backup can have finished at" % manifest.finished)
             for reference in manifest.references:
-                if not parse_backup_id(reference["id"]):
-                    raise ValueError("%r is no backup id" % reference["id"])
+                if not parse_backup_id(reference["id"]) or reference["id"] >= backup_id:
+                    raise ValueError("%r is no older backup" % reference["id"])
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError("%s: is not a manifest: %s" % (key, error), [key]) from None
         return manifest

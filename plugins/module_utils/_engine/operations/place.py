@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where backups are: the stores of a configuration, or a bare folder."""
+"""Where things are: the stores and sources of a configuration, the backups in a bare folder."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ import typing as t
 
 from ..catalog import Catalog, hosts
 from ..errors import NotFoundError
-from ..job import Config
+from ..job import Config, Job, SourceConfig, StoreConfig
 from ..names import parse_backup_id
+from ..sources import Source
+from ..sources import load as load_source
 from ..stores import Store, load
 from ..stores.local import LocalStore
-
-if t.TYPE_CHECKING:
-    from ..job import StoreConfig
 
 
 def open_store(config: StoreConfig) -> Store:
     """The store that a configuration describes."""
     return load(config.driver)(config.name, config.options)
+
+
+def open_source(config: Config, job: Job, source: SourceConfig) -> Source:
+    """A source of a job; what fleet.backup itself keeps on this host will be left out of it."""
+    opened = load_source(source.driver)(source.name, source.options)
+    stores = [open_store(config.store(name)).local_path() for name in job.stores]
+    opened.leave_out = [path for path in [*stores, config.state_dir] if path]
+    opened.spool = config.state_dir
+    return opened
 
 
 def open_catalog(config: Config, job_name: str, store_name: str) -> Catalog:

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List the backups of jobs on all their stores, and what else lies there."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from ..catalog import Catalog, Scan
+from ..errors import FleetBackupError, IntegrityError, NotFoundError
+from ..job import Config, Job
+from ..manifest import Manifest
+from ..result import Result, from_iso, utc_now
+from .place import open_catalog
+
+# A record of a failure is small; a store must not fill the memory with one.
+_LARGEST_RECORD = 1 << 20
+
+
+@dataclass
+class BackupRow:
+    """One backup. ``age`` in seconds since it finished; ``entries``, ``bytes`` (logical) and ``stored`` of all components.
+
+    ``stores``: those that have it whole as far as a listing can tell; ``missing``: those of the job that do not.
+    """
+
+    id: str
+    started: str
+    finished: str
+    age: int
+    kind: str
+    tag: str
+    outcome: str
+    entries: int
+    bytes: int
+    stored: int
+    components: t.List[str]
+    stores: t.List[str] = field(default_factory=list)
+    missing: t.List[str] = field(default_factory=list)
+
+
+@dataclass
+class FailedRow:
+    """A run that failed, with its error as far as the store has it."""
+
+    id: str
+    stores: t.List[str]
+    error: t.Optional[t.Dict[str, t.Any]] = None
+
+
+@dataclass
+class BadRow:
+    """Something on one store that is no backup: damaged (``why``), or data without a manifest."""
+
+    id: str
+    store: str
+    why: str = ""
+
+
+@dataclass
+class StoreRow:
+    """One store of a job: its newest complete backup, and the age of that in seconds."""
+
+    store: str
+    backups: int = 0
+    newest: t.Optional[str] = None
+    age: t.Optional[int] = None
+    stale: bool = False
+    error: t.Optional[t.Dict[str, str]] = None
+
+
+@dataclass
+class JobListing:
+    """One job. ``backups`` newest first. ``stale``: no store that could be asked has a backup younger than ``max_age``."""
+
+    job: str
+    max_age: t.Optional[int]
+    newest: t.Optional[str] = None
+    age: t.Optional[int] = None
+    stale: bool = False
+    stores: t.List[StoreRow] = field(default_factory=list)
+    backups: t.List[BackupRow] = field(default_factory=list)
+    failed: t.List[FailedRow] = field(default_factory=list)
+    unfinished: t.List[BadRow] = field(default_factory=list)
+    damaged: t.List[BadRow] = field(default_factory=list)
+
+
+@dataclass
+class ListResult(Result):
+    jobs: t.List[JobListing] = field(default_factory=list)
+
+
+def list_backups(
+    config: Config,
+    job_names: t.Optional[t.Sequence[str]] = None,
+    store: t.Optional[str] = None,
+    *,
+    now: t.Optional[datetime.datetime] = None,
+) -> ListResult:
+    """List the backups of the named jobs (all by default) on their stores, or on ``store`` alone.
+
+    What is damaged or stale is a warning; a store that cannot be read is a failure, after the others were listed.
+    """
+    result = ListResult("list", config.host)
+    result.begin()
+    try:
+        jobs = [config.job(name) for name in job_names] if job_names else list(config.jobs)
+        if len(jobs) == 1:
+            result.job = jobs[0].name
+        for job in jobs:
+            names = [store] if store else list(job.stores)
+            catalogs = [open_catalog(config, job.name, name) for name in names]
+            result.jobs.append(_list_job(job, catalogs, now or utc_now(), result))
+    except FleetBackupError as error:
+        result.fail(error)
+    result.end()
+    return result
+
+
+def _list_job(job: Job, catalogs: t.Sequence[Catalog], now: datetime.datetime, result: ListResult) -> JobListing:
+    listing = JobListing(job.name, job.max_age)
+    rows: t.Dict[str, BackupRow] = {}
+    failed: t.Dict[str, FailedRow] = {}
+    for catalog in catalogs:
+        name = catalog.store.name
+        store_row = StoreRow(name)
+        listing.stores.append(store_row)
+        try:
+            scan = catalog.scan()
+            whole = _rows(catalog, scan, rows, now)
+            _failures(catalog, scan, failed)
+        except FleetBackupError as error:
+            store_row.error = {"code": error.code, "message": str(error)}
+            result.fail(error)
+            continue
+        listing.unfinished += [BadRow(i, name) for i in scan.unfinished]
+        listing.damaged += [BadRow(i, name, why) for i, why in sorted(scan.damaged.items())]
+        store_row.backups = len(whole)
+        if whole:
+            store_row.newest, store_row.age = whole[-1], rows[whole[-1]].age
+        store_row.stale = _stale(store_row.age, job.max_age)
+    asked = [s for s in listing.stores if s.error is None]
+    for row in rows.values():
+        row.missing = [s.store for s in asked if s.store not in row.stores]
+    listing.backups = sorted(rows.values(), key=lambda row: row.id, reverse=True)
+    listing.failed = sorted(failed.values(), key=lambda row: row.id, reverse=True)
+    if listing.backups:
+        listing.newest, listing.age = listing.backups[0].id, listing.backups[0].age
+    listing.stale = bool(asked) and all(s.stale for s in asked)
+    _warn(listing, result)
+    return listing
+
+
+def _rows(catalog: Catalog, scan: Scan, rows: t.Dict[str, BackupRow], now: datetime.datetime) -> t.List[str]:
+    """Add the store's backups to ``rows``; return their ids, oldest first. Damaged manifests go to ``scan.damaged``."""
+    whole = []
+    for backup_id in scan.complete:
+        try:
+            row = rows.get(backup_id) or _row(catalog.manifest(backup_id), now)
+        except (IntegrityError, NotFoundError) as error:
+            scan.damaged[backup_id] = str(error)
+            continue
+        row.stores.append(catalog.store.name)
+        rows[backup_id] = row
+        whole.append(backup_id)
+    return whole
+
+
+def _row(manifest: Manifest, now: datetime.datetime) -> BackupRow:
+    return BackupRow(
+        id=manifest.id,
+        started=manifest.started,
+        finished=manifest.finished,
+        age=int((now - from_iso(manifest.finished)).total_seconds()),
+        kind=manifest.kind,
+        tag=manifest.tag,
+        outcome=manifest.outcome,
+        entries=sum(c.entries for c in manifest.components),
+        bytes=manifest.logical_bytes,
+        stored=manifest.stored_bytes,
+        components=[c.name for c in manifest.components],
+    )
+
+
+def _failures(catalog: Catalog, scan: Scan, failed: t.Dict[str, FailedRow]) -> None:
+    for backup_id in scan.failed:
+        row = failed.setdefault(backup_id, FailedRow(backup_id, []))
+        row.stores.append(catalog.store.name)
+        if row.error is None:
+            row.error = _failure(catalog, backup_id)
+
+
+def _failure(catalog: Catalog, backup_id: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """The error that a failed run left on the store; None when the record cannot be understood."""
+    try:
+        file = catalog.store.open(catalog.failed_key(backup_id), 0, _LARGEST_RECORD)
+        try:
+            error = json.loads(file.read(_LARGEST_RECORD))["error"]
+        finally:
+            file.close()
+        return {"code": str(error["code"]), "message": str(error.get("message", ""))}
+    except (NotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _stale(age: t.Optional[int], max_age: t.Optional[int]) -> bool:
+    return max_age is not None and (age is None or age > max_age)
+
+
+def _warn(listing: JobListing, result: ListResult) -> None:
+    for bad in listing.damaged:
+        result.warn("damaged", "store %s: backup %s of job %s is damaged: %s" % (bad.store, bad.id, listing.job, bad.why))
+    for row in listing.stores:
+        if row.error is None and row.stale:
+            newest = "it has none" if row.newest is None else "its newest is %s" % row.newest
+            result.warn("stale", "store %s: job %s has no fresh backup there; %s" % (row.store, listing.job, newest))

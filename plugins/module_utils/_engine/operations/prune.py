@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove the backups that the retention rules do not keep; say of each why it stays or goes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import typing as t
+from dataclasses import dataclass, field
+
+from ..catalog import Catalog, Scan
+from ..errors import FleetBackupError, IntegrityError, NotFoundError, StoreRefusedError
+from ..job import Config, Job
+from ..lock import JobLock
+from ..manifest import Manifest
+from ..names import parse_backup_id
+from ..progress import SILENT, Progress
+from ..result import Result, from_iso, utc_now
+from ..retention import Candidate, decide
+from ..state import State
+from .place import open_catalog
+
+#: Data without a manifest is told as left over when its run began longer ago than this (docs/format.md).
+LEFT_ALONE = datetime.timedelta(days=7)
+
+
+@dataclass
+class Verdict:
+    """One backup on one store. ``bytes``: what it takes there, None when that is not known; ``deleted``: it is gone."""
+
+    id: str
+    keep: bool
+    reasons: t.List[str]
+    bytes: t.Optional[int] = None
+    deleted: bool = False
+
+
+@dataclass
+class StorePruning:
+    """What became of one store. ``freed`` counts bytes; in a dry run those that would be freed.
+
+    ``verdicts``: newest first. ``damaged``: why each damaged backup is none; they are never removed. ``leftovers``: data of runs
+    that began over a week ago and never finished; they are only reported.
+    """
+
+    store: str
+    verdicts: t.List[Verdict] = field(default_factory=list)
+    freed: int = 0
+    damaged: t.Dict[str, str] = field(default_factory=dict)
+    leftovers: t.List[str] = field(default_factory=list)
+    error: t.Optional[t.Dict[str, str]] = None
+
+
+@dataclass
+class PruneResult(Result):
+    """``deleted``: ids removed from at least one store (in a dry run: those that would be)."""
+
+    stores: t.List[StorePruning] = field(default_factory=list)
+    deleted: t.List[str] = field(default_factory=list)
+    freed: int = 0
+
+
+def prune(
+    config: Config,
+    job: Job,
+    *,
+    dry_run: bool = False,
+    store: t.Optional[str] = None,
+    now: t.Optional[datetime.datetime] = None,
+    progress: Progress = SILENT,
+) -> PruneResult:
+    """Apply the retention rules of ``job`` to all its stores, or to ``store`` alone; each store is decided on its own.
+
+    A dry run decides and deletes nothing. A store that cannot be reached does not keep the others from being pruned.
+    """
+    result = PruneResult("prune", config.host, job.name, dry_run=dry_run)
+    result.begin()
+    state = State(config.state_dir)
+    try:
+        catalogs = [open_catalog(config, job.name, name) for name in ([store] if store else job.stores)]
+        with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job.name, job.lock_timeout):
+            for catalog in catalogs:
+                _prune_store(catalog, job, now or utc_now(), result, progress)
+    except FleetBackupError as error:
+        result.fail(error)
+    progress.close()
+    result.deleted = sorted({v.id for s in result.stores for v in s.verdicts if v.deleted or (dry_run and not v.keep)})
+    result.freed = sum(s.freed for s in result.stores)
+    result.changed = bool(result.deleted)
+    result.end()
+    if not dry_run:
+        state.write_status(job.name, result.to_dict())
+    for notice in state.notices:
+        result.warn(notice.code, notice.message)
+    return result
+
+
+def _prune_store(catalog: Catalog, job: Job, now: datetime.datetime, result: PruneResult, progress: Progress) -> None:
+    pruning = StorePruning(catalog.store.name)
+    result.stores.append(pruning)
+    progress.phase("prune %s" % catalog.store.name)
+    try:
+        scan = catalog.scan()
+        pruning.leftovers = [i for i in scan.unfinished if _began(i) < now - LEFT_ALONE]
+        manifests = _decide(catalog, scan, job, now, pruning)
+        for backup_id, why in pruning.damaged.items():
+            result.warn("damaged", "store %s: %s is damaged and was left alone: %s" % (pruning.store, backup_id, why))
+        if result.dry_run:
+            pruning.freed = sum(v.bytes or 0 for v in pruning.verdicts if not v.keep)
+        else:
+            _delete(catalog, manifests, pruning, result, progress)
+    except FleetBackupError as error:
+        pruning.error = {"code": error.code, "message": str(error)}
+        result.fail(error)
+
+
+def _decide(catalog: Catalog, scan: Scan, job: Job, now: datetime.datetime, pruning: StorePruning) -> t.Dict[str, Manifest]:
+    """Fill in the verdicts and what is damaged; return the manifests of the others.
+
+    What is kept must be there to be worth keeping: as long as a kept backup turns out to lack data, it counts as damaged, and
+    the decision is made again without it.
+    """
+    pruning.damaged = dict(scan.damaged)
+    manifests: t.Dict[str, Manifest] = {}
+    for backup_id in scan.complete:
+        try:
+            manifests[backup_id] = catalog.manifest(backup_id)
+        except (IntegrityError, NotFoundError) as error:
+            pruning.damaged[backup_id] = str(error)
+    checked: t.Set[str] = set()
+    while True:
+        candidates = [_candidate(m) for m in manifests.values()]
+        decisions = decide(candidates, job.retention, now, _timezone(job), pruning.damaged)
+        kept = {d.id for d in decisions if d.keep and d.id in manifests}
+        lacking = {}
+        if len(kept) < len(manifests):
+            lacking = {i: names for i in sorted(kept - checked) for names in [catalog.lacking(i)] if names}
+        if not lacking:
+            break
+        checked |= kept
+        for backup_id, names in lacking.items():
+            del manifests[backup_id]
+            pruning.damaged[backup_id] = "%d of its objects are missing or cut off, such as %s" % (len(names), names[0])
+    pruning.verdicts = [
+        Verdict(d.id, d.keep, d.reasons, manifests[d.id].stored_bytes if d.id in manifests else None) for d in decisions
+    ]
+    return manifests
+
+
+def _delete(
+    catalog: Catalog, manifests: t.Dict[str, Manifest], pruning: StorePruning, result: PruneResult, progress: Progress
+) -> None:
+    """Delete the newest first, so that nothing is deleted before what uses it."""
+    needed: t.Set[str] = set()
+    for verdict in sorted(pruning.verdicts, key=lambda v: v.id, reverse=True):
+        if verdict.keep:
+            continue
+        uses = {r["id"] for r in manifests[verdict.id].references}
+        if verdict.id in needed:
+            verdict.keep = True
+            verdict.reasons = ["needed by a backup that could not be removed"]
+            needed |= uses
+            continue
+        try:
+            verdict.bytes = catalog.delete(verdict.id)
+        except StoreRefusedError as error:
+            # Locked against deletion, or not ours to delete: the others may go, but nothing that this one uses.
+            verdict.keep = True
+            verdict.reasons = ["the store refused to remove it: %s" % error]
+            needed |= uses
+            result.warn("not-deleted", "store %s: %s could not be removed: %s" % (pruning.store, verdict.id, error))
+            continue
+        verdict.deleted = True
+        pruning.freed += verdict.bytes
+        progress.message("store %s: removed %s, %d bytes" % (pruning.store, verdict.id, verdict.bytes))
+
+
+def _candidate(manifest: Manifest) -> Candidate:
+    references = frozenset(r["id"] for r in manifest.references)
+    return Candidate(manifest.id, from_iso(manifest.finished), manifest.kind, manifest.tag, manifest.outcome, references)
+
+
+def _timezone(job: Job) -> t.Optional[datetime.tzinfo]:
+    if job.timezone is None:
+        return None
+    import zoneinfo
+
+    return zoneinfo.ZoneInfo(job.timezone)
+
+
+def _began(backup_id: str) -> datetime.datetime:
+    parts = parse_backup_id(backup_id)
+    return parts.started if parts else datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pruning real folders: what goes, what stays, what is told."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from handmade import local_store, put, write_backup
+
+from _engine.catalog import Catalog
+from _engine.errors import LockedError
+from _engine.job import parse_config
+from _engine.lock import JobLock
+from _engine.operations.prune import prune
+
+NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
+IDS = ["202611%02dT020000Z-full-daily-00%02d" % (day, day) for day in range(14, 24)]
+
+
+def configuration(tmp_path, **retention):
+    return parse_config(
+        {
+            "host": "web1",
+            "state_dir": str(tmp_path / "state"),
+            "stores": [{"name": n, "local": {"path": str(tmp_path / n)}} for n in ("disk", "offsite")],
+            "jobs": [
+                {
+                    "name": "shop",
+                    "timezone": "UTC",
+                    "sources": [{"name": "app", "files": {"paths": ["/srv/app"]}}],
+                    "stores": ["disk", "offsite"],
+                    "retention": retention,
+                }
+            ],
+        }
+    )
+
+
+@pytest.fixture
+def stores(tmp_path):
+    stores = [local_store(tmp_path / name, name) for name in ("disk", "offsite")]
+    for store in stores:
+        for backup_id in IDS:
+            write_backup(store, backup_id)
+    return stores
+
+
+def run(tmp_path, *, retention, **options):
+    config = configuration(tmp_path, **retention)
+    return prune(config, config.job("shop"), now=NOW, **options)
+
+
+def complete(store):
+    return Catalog(store, "web1/shop").scan().complete
+
+
+def tree(path):
+    return sorted((str(p.relative_to(path)), p.stat().st_mtime_ns) for p in path.rglob("*"))
+
+
+def size_of(path):
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def test_it_deletes_what_the_rules_do_not_keep(tmp_path, stores):
+    before = size_of(tmp_path / "disk") + size_of(tmp_path / "offsite")
+    result = run(tmp_path, retention={"keep_last": 3})
+    assert result.exit_code == 0 and result.changed
+    assert complete(stores[0]) == complete(stores[1]) == IDS[-3:]
+    assert result.deleted == IDS[:-3]
+    after = size_of(tmp_path / "disk") + size_of(tmp_path / "offsite")
+    assert result.freed == before - after == sum(s.freed for s in result.stores)
+    for pruning in result.stores:
+        assert [v.id for v in pruning.verdicts] == IDS[::-1]
+        assert all(v.reasons for v in pruning.verdicts)
+        assert [v.id for v in pruning.verdicts if v.deleted] == IDS[-4::-1]
+        assert pruning.freed == sum(v.bytes for v in pruning.verdicts if v.deleted)
+    for backup_id in IDS[:-3]:
+        assert not list((tmp_path / "disk").rglob("*%s*" % backup_id))
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path, stores):
+    before = tree(tmp_path)
+    planned = run(tmp_path, retention={"keep_last": 3}, dry_run=True)
+    assert tree(tmp_path) == before
+    assert planned.changed and planned.dry_run
+    done = run(tmp_path, retention={"keep_last": 3})
+    assert planned.deleted == done.deleted
+    for plan, deed in zip(planned.stores, done.stores):
+        assert [(v.id, v.keep, v.reasons) for v in plan.verdicts] == [(v.id, v.keep, v.reasons) for v in deed.verdicts]
+        assert not any(v.deleted for v in plan.verdicts)
+        # The plan counts what the manifests tell; the manifest and its hash come on top.
+        assert 0 < plan.freed <= deed.freed
+
+
+def test_again_there_is_nothing_to_do(tmp_path, stores):
+    run(tmp_path, retention={"keep_last": 3})
+    result = run(tmp_path, retention={"keep_last": 3})
+    assert not result.changed and result.deleted == [] and result.freed == 0 and result.exit_code == 0
+
+
+def test_without_rules_nothing_goes(tmp_path, stores):
+    assert not run(tmp_path, retention={}).changed
+    assert complete(stores[0]) == IDS
+
+
+def test_one_store_alone(tmp_path, stores):
+    run(tmp_path, retention={"keep_last": 1}, store="offsite")
+    assert complete(stores[0]) == IDS and complete(stores[1]) == IDS[-1:]
+
+
+def test_each_store_keeps_its_own_last_good_backup(tmp_path):
+    disk, offsite = (local_store(tmp_path / name, name) for name in ("disk", "offsite"))
+    for backup_id in IDS[-3:]:
+        write_backup(disk, backup_id)
+    for backup_id in IDS[:3]:
+        write_backup(offsite, backup_id)
+    run(tmp_path, retention={"keep_within": "2d"})
+    assert complete(disk) == IDS[-2:] and complete(offsite) == IDS[2:3]
+
+
+def test_other_jobs_and_hosts_are_not_touched(tmp_path, stores):
+    write_backup(stores[0], IDS[0], job="other")
+    write_backup(stores[0], IDS[0], host="web2")
+    run(tmp_path, retention={"keep_last": 1})
+    assert Catalog(stores[0], "web1/other").scan().complete == IDS[:1]
+    assert Catalog(stores[0], "web2/shop").scan().complete == IDS[:1]
+
+
+def test_what_a_kept_one_uses_stays(tmp_path, stores):
+    increment = "20261123T030000Z-incremental-daily-0a01"
+    write_backup(stores[0], increment, references=[IDS[0], IDS[4]])
+    result = run(tmp_path, retention={"keep_last": 1})
+    assert complete(stores[0]) == [IDS[0], IDS[4], IDS[9], increment]
+    (verdict,) = (v for v in result.stores[0].verdicts if v.id == IDS[4])
+    assert verdict.reasons == ["needed by %s" % increment]
+
+
+class TestDamage:
+    def test_what_cannot_be_read_stays_and_is_told(self, tmp_path, stores):
+        path = tmp_path / "disk" / "web1" / "shop" / (IDS[1] + ".json")
+        path.write_bytes(path.read_bytes()[:-1])
+        result = run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert complete(stores[0]) == [IDS[1], IDS[9]]
+        assert list(result.stores[0].damaged) == [IDS[1]]
+        assert [w.code for w in result.warnings] == ["damaged"] and result.exit_code == 3
+
+    def test_an_unreadable_increment_keeps_all_that_it_may_need(self, tmp_path, stores):
+        lost = "20261116T030000Z-incremental-daily-0a01"
+        write_backup(stores[0], lost, references=[IDS[0]])
+        (tmp_path / "disk" / "web1" / "shop" / (lost + ".json")).write_bytes(b"{}")
+        run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert complete(stores[0]) == [*IDS[:3], lost, IDS[9]]
+
+    @pytest.mark.parametrize("damage", ["missing", "cut", "all"])
+    def test_a_backup_that_lacks_data_does_not_count_as_the_last_good_one(self, tmp_path, stores, damage):
+        folder = tmp_path / "disk" / "web1" / "shop" / IDS[9]
+        if damage == "missing":
+            (folder / "app.tar.gz").unlink()
+        elif damage == "cut":
+            os.truncate(folder / "app.tar.gz", 5)
+        else:
+            for path in folder.iterdir():
+                path.unlink()
+        result = run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert complete(stores[0]) == [IDS[8], IDS[9]]
+        assert IDS[9] in result.stores[0].damaged and result.exit_code == 3
+
+    def test_one_after_another_until_there_is_a_whole_one(self, tmp_path, stores):
+        for backup_id in IDS[5:]:
+            (tmp_path / "disk" / "web1" / "shop" / backup_id / "app.index.gz").unlink()
+        run(tmp_path, retention={"keep_last": 2}, store="disk")
+        assert complete(stores[0]) == IDS[3:]
+
+    def test_a_manifest_that_lies_elsewhere_than_it_says_stays(self, tmp_path, stores):
+        foreign = "20261117T040000Z-full-daily-0b01"
+        write_backup(stores[0], foreign, job="other")
+        shop = tmp_path / "disk" / "web1" / "shop"
+        (tmp_path / "disk" / "web1" / "other" / foreign).rename(shop / foreign)
+        (tmp_path / "disk" / "web1" / "other" / (foreign + ".json")).rename(shop / (foreign + ".json"))
+        run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert complete(stores[0]) == [foreign, IDS[9]]
+
+    def test_data_without_a_manifest_is_only_told(self, tmp_path, stores):
+        old, young = "20261101T020000Z-full-daily-0c01", "20261122T020000Z-full-daily-0c02"
+        for backup_id in (old, young):
+            put(stores[0], "web1/shop/%s/app.tar.gz" % backup_id, b"x")
+        result = run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert result.stores[0].leftovers == [old]
+        assert Catalog(stores[0], "web1/shop").scan().unfinished == [old, young]
+
+    def test_a_damaged_one_without_a_manifest_is_told_and_stays(self, tmp_path, stores):
+        (tmp_path / "disk" / "web1" / "shop" / (IDS[0] + ".json")).unlink()
+        result = run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert list(result.stores[0].damaged) == [IDS[0]]
+        assert (tmp_path / "disk" / "web1" / "shop" / IDS[0] / "app.tar.gz").exists()
+
+
+class TestTrouble:
+    def test_a_store_that_cannot_be_read_does_not_stop_the_others(self, tmp_path, stores):
+        (tmp_path / "disk").rename(tmp_path / "unplugged")
+        (tmp_path / "disk").touch()
+        result = run(tmp_path, retention={"keep_last": 1})
+        assert complete(stores[1]) == IDS[-1:]
+        assert result.outcome == "failure" and result.error["code"] == "store-refused"
+        assert result.stores[0].error["code"] == "store-refused" and result.stores[1].error is None
+        assert result.deleted == IDS[:-1]
+
+    @pytest.mark.skipif(os.geteuid() == 0 and not Path("/usr/bin/chattr").exists(), reason="root needs chattr")
+    def test_what_the_store_refuses_to_delete_keeps_what_it_uses(self, tmp_path, stores):
+        locked = "20261122T030000Z-incremental-daily-0a01"
+        write_backup(stores[0], locked, references=[IDS[2]])
+        write_backup(stores[0], "20261123T040000Z-full-daily-0a02")
+        with immutable(tmp_path / "disk" / "web1" / "shop" / (locked + ".json")):
+            result = run(tmp_path, retention={"keep_last": 1}, store="disk")
+        assert complete(stores[0]) == [IDS[2], locked, "20261123T040000Z-full-daily-0a02"]
+        assert [w.code for w in result.warnings] == ["not-deleted"] and result.exit_code == 3
+        reasons = {v.id: v.reasons[0] for v in result.stores[0].verdicts if v.keep}
+        assert "refused" in reasons[locked] and reasons[IDS[2]] == "needed by a backup that could not be removed"
+
+    def test_another_run_has_the_lock(self, tmp_path, stores):
+        with JobLock(str(tmp_path / "state"), "shop"):
+            result = run(tmp_path, retention={"keep_last": 1})
+        assert result.error["code"] == LockedError.code and result.exit_code == 10
+        assert complete(stores[0]) == IDS
+
+    def test_a_dry_run_needs_no_lock(self, tmp_path, stores):
+        with JobLock(str(tmp_path / "state"), "shop"):
+            assert run(tmp_path, retention={"keep_last": 1}, dry_run=True).exit_code == 0
+
+    def test_an_unknown_store(self, tmp_path, stores):
+        result = run(tmp_path, retention={"keep_last": 1}, store="tape")
+        assert result.exit_code == 12 and "disk, offsite" in result.error["message"]
+
+
+def test_the_status_file_tells_of_it(tmp_path, stores):
+    result = run(tmp_path, retention={"keep_last": 3})
+    status = json.loads((tmp_path / "state" / "shop.json").read_text())
+    assert status["operations"]["prune"]["last_run"] == json.loads(json.dumps(result.to_dict()))
+
+
+KILLED = """
+import datetime, os, sys
+sys.path[:0] = sys.argv[1:3]
+left = int(sys.argv[4])
+def count(event, arguments):
+    global left
+    if event in ("os.remove", "os.rmdir") and "/disk/" in os.fsdecode(arguments[0]):
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), 9)
+sys.addaudithook(count)
+import test_prune
+test_prune.run(test_prune.Path(sys.argv[3]), retention={"keep_last": 1}, store="disk")
+"""
+
+
+def test_killed_at_any_deletion_it_leaves_whole_backups_and_can_go_on(tmp_path):
+    here = Path(__file__)
+    for step in range(200):
+        base = tmp_path / str(step)
+        store = local_store(base / "disk")
+        for backup_id in IDS[:3]:
+            write_backup(store, backup_id)
+        arguments = [str(here.parent), str(here.parents[2] / "plugins" / "module_utils"), str(base), str(step)]
+        code = KILLED.replace("sys.argv[1:3]", "[*sys.argv[1:3], %r]" % str(here.parents[1]))
+        done = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
+        catalog = Catalog(store, "web1/shop")
+        assert IDS[2] in complete(store)
+        assert all(catalog.lacking(backup_id) == [] for backup_id in complete(store))
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9
+        run(base, retention={"keep_last": 1}, store="disk")
+        assert complete(store) == [IDS[2]]
+    assert step == 2 * (2 + 1 + 5 + 1), "two backups: manifest, hash, sums, five objects, the folder"
+
+
+class immutable:
+    """A file that not even root may remove."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        try:
+            subprocess.run(["chattr", "+i", str(self.path)], check=True, capture_output=True)
+        except subprocess.CalledProcessError as error:
+            pytest.skip("no immutable files here: %s" % error.stderr)
+
+    def __exit__(self, *_):
+        subprocess.run(["chattr", "-i", str(self.path)], check=True)
