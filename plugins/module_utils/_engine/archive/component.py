@@ -104,6 +104,7 @@ class ComponentWriter:
         """Stop; what was written is dropped by the one who created the objects."""
         if self._frames is not None:
             self._frames.abort()
+            self._index.abort()
 
     def _begin(
         self, volume: str, shape: str, archive_format: str, stored: Codec, roots: t.Sequence[Root]

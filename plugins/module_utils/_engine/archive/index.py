@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import base64
+import collections
 import json
 import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..errors import IntegrityError
-from .codec import Codec
+from .codec import Buffers, Codec
 from .frames import Output
 
 #: Lines are grouped into frames of at least this many raw bytes.
 _GROUP = 256 << 10
+#: Frames of the index that may be waiting to be compressed.
+_IN_WORK = 3
 
 Entry = t.Dict[str, t.Any]
 
@@ -58,6 +62,9 @@ class IndexWriter:
         self._offset = 0
         self._first: t.Optional[bytes] = None
         self._table: t.List[t.List[t.Any]] = []
+        # Compressed beside the reader, which is busy with files; written by it, in order.
+        self._worker = ThreadPoolExecutor(1, "index")
+        self._pending: t.Deque[t.Tuple[Future[Buffers], int, t.Any]] = collections.deque()
         #: Entries so far.
         self.count = 0
         self._append(json.dumps({"index": 1, **header}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n")
@@ -74,29 +81,41 @@ class IndexWriter:
     def close(self) -> t.List[int]:
         """Write the rest and the table; return the table's place: ``[offset, stored, raw]``."""
         self._flush()
+        self._store(0)
         line = json.dumps({"table": self._table}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n"
-        offset = self._offset
-        return [offset, self._store(line), len(line)]
+        self._submit(line, b"")
+        self._store(0)
+        self.abort()
+        return self._table.pop()[:3]
+
+    def abort(self) -> None:
+        """Stop the thread; what is not stored yet is dropped."""
+        self._worker.shutdown()
 
     def _append(self, line: bytes) -> None:
         self._lines.append(line)
         self._size += len(line)
 
     def _flush(self) -> None:
-        if not self._lines:
-            return
-        offset = self._offset
-        first = _table_path(self._first or b"")
-        self._table.append([offset, self._store(b"".join(self._lines)), self._size, first])
-        self._lines, self._size, self._first = [], 0, None
+        if self._lines:
+            self._submit(b"".join(self._lines), self._first or b"")
+            self._lines, self._size, self._first = [], 0, None
+            self._store(_IN_WORK)
 
-    def _store(self, data: bytes) -> int:
-        stored = 0
-        for buffer in self._codec.compress(memoryview(data), True):
-            self._output.write(buffer)
-            stored += len(buffer)
-        self._offset += stored
-        return stored
+    def _submit(self, data: bytes, first: bytes) -> None:
+        future = self._worker.submit(self._codec.compress, memoryview(data), True)
+        self._pending.append((future, len(data), _table_path(first)))
+
+    def _store(self, keep: int) -> None:
+        """Write the frames that are compressed, until only ``keep`` are in work."""
+        while len(self._pending) > keep:
+            future, raw, first = self._pending.popleft()
+            stored = 0
+            for buffer in future.result():
+                self._output.write(buffer)
+                stored += len(buffer)
+            self._table.append([self._offset, stored, raw, first])
+            self._offset += stored
 
 
 def _table_path(path: bytes) -> t.Any:

@@ -79,7 +79,8 @@ class RestoreTarget:
 
     ``to``: a folder to restore into instead of the original place (made when missing). ``include``: patterns (gitignore
     semantics, matched against the entries' archive paths); empty means all. ``delete``: also remove what is there now and is not
-    in the backup, as far as the source would have backed it up. ``options``: the source's own options in the job, if it is known.
+    in the backup, as far as the source would have backed it up. ``options``: the source's own options in the job, if it is known;
+    ``leave_out``: folders that are not touched, whatever they hold (the stores and the state of fleet.backup itself).
     ``devices``/``set_ids``: allow device nodes and set-uid/set-gid bits from the archive.
     """
 
@@ -89,6 +90,7 @@ class RestoreTarget:
     set_ids: bool = False
     devices: bool = False
     options: t.Optional[t.Dict[str, t.Any]] = None
+    leave_out: t.Tuple[str, ...] = ()
 
 
 class Restoring(t.Protocol):

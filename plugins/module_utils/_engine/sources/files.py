@@ -122,13 +122,13 @@ class FilesSource(Source):
     def plan_restore(cls, component: ComponentReader, target: RestoreTarget) -> RestorePlan:
         from ..tree.restore import plan_restore
 
-        return plan_restore(component, target, cls._governs(target))
+        return plan_restore(component, target, _rules_of(target))
 
     @classmethod
     def restore(cls, component: ComponentReader, target: RestoreTarget) -> Restoring:
         from ..tree.restore import TreeRestore
 
-        return TreeRestore(component, target, cls._governs(target))
+        return TreeRestore(component, target, _rules_of(target))
 
     def _roots(self) -> t.List[Root]:
         roots = [Root(os.fsencode(path), archive_name(path)) for path in self.options["paths"]]
@@ -164,6 +164,11 @@ def _rules(options: t.Dict[str, t.Any], leave_out: t.Sequence[str]) -> Rules:
         one_file_system=options["one_file_system"],
         leave_out=folders,
     )
+
+
+def _rules_of(target: RestoreTarget) -> t.Optional[Rules]:
+    """What the source backs up, as far as the job is known."""
+    return _rules(target.options, target.leave_out) if target.options else None
 
 
 class _Run:
