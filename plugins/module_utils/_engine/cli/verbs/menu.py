@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ... import VERSION
-from ...errors import ConfigurationError, InterruptedRunError
+from ...errors import ConfigurationError, FleetBackupError, InterruptedRunError
 from ...result import FAILURE, SUCCESS, WARNING, WARNING_EXIT_CODE, Result
 from .. import verbs
 from ..choose import Left, confirm, pick
@@ -79,6 +79,11 @@ def _choose(session: Session, result: MenuResult) -> None:
         _carry_out(session, result, _OFFERED[chosen])
     except Left:
         session.console.tell("back to the menu")
+    except InterruptedRunError:
+        raise
+    except FleetBackupError as error:  # what a question needed to know could not be found out
+        session.console.error(str(error))
+        result.took(error.exit_code)
 
 
 def _carry_out(session: Session, result: MenuResult, verb: str) -> None:

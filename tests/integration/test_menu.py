@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The menu, and the restore that asks, as a person at a terminal uses them."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+pytest.importorskip("pty")
+
+from terminal import Terminal
+
+MENU = "What shall be done?"
+NUMBER = "q to leave): "
+VERBS = ("run", "list", "show", "verify", "restore", "prune", "check")
+
+
+@pytest.fixture
+def menu(cli):
+    with Terminal(cli.argv("menu"), env=cli.environment()) as terminal:
+        terminal.expect(MENU)
+        yield terminal
+
+
+def choose(terminal, verb):
+    terminal.expect(NUMBER)
+    terminal.type(str(VERBS.index(verb) + 1))
+
+
+def test_a_backup_is_taken_and_the_command_is_shown(cli, menu):
+    choose(menu, "run")
+    menu.expect("Which job?")
+    menu.expect("q to leave): ")
+    menu.type("2")
+    menu.expect("$ fleet-backup run notes")
+    menu.expect("disk   success")
+    menu.expect(MENU)
+    menu.type("q")
+    assert menu.finish() == 0
+    assert len(cli.backups("notes")) == 1
+
+
+@pytest.mark.parametrize("leave", ["q", "\x04", "\x03"])
+def test_it_can_be_left(menu, leave):
+    menu.expect(NUMBER)
+    menu.type(leave)
+    assert menu.finish() == 0
+
+
+@pytest.mark.parametrize("verb", ["run", "list", "show", "verify", "prune"])
+@pytest.mark.parametrize("leave", ["q", "\x04"])
+def test_every_question_leads_back_to_the_menu(menu, verb, leave):
+    choose(menu, verb)
+    menu.expect("Which job?")
+    menu.expect("): ")
+    menu.type(leave)
+    menu.expect("back to the menu")
+    menu.expect(MENU)
+    menu.type("q")
+    assert menu.finish() == 0
+
+
+def test_nonsense_is_asked_again(menu):
+    menu.expect(NUMBER)
+    for answer in ("", "0", "99", "run", "\x1b[A"):
+        menu.type(answer)
+        menu.expect("none of the numbers")
+    menu.type("q")
+    assert menu.finish() == 0
+
+
+def test_an_error_does_not_end_the_menu_but_its_exit_code(cli, menu):
+    choose(menu, "show")
+    menu.expect("Which job?")
+    menu.expect("): ")
+    menu.type("1")
+    menu.expect("there is no backup of job app yet")
+    menu.expect(MENU)
+    menu.type("q")
+    assert menu.finish() == 12
+
+
+def test_show_offers_the_backups_newest_first(cli):
+    cli("run", "notes", "--tag", "daily")
+    cli("run", "notes")
+    old, new = cli.backups("notes")
+    with Terminal(cli.argv("menu"), env=cli.environment()) as menu:
+        menu.expect(MENU)
+        choose(menu, "show")
+        menu.expect("): ")
+        menu.type("2")
+        offered = menu.expect("Enter for 1): ")
+        assert offered.index(new) < offered.index(old)
+        menu.type("2")
+        menu.expect("$ fleet-backup show %s --job notes" % old)
+        menu.expect("full, daily")
+        menu.expect(MENU)
+        menu.type("q")
+        assert menu.finish() == 0
+
+
+@pytest.mark.parametrize(("answer", "left"), [("", 3), ("yes", 3), ("notes", 1)])
+def test_prune_shows_first_and_removes_only_for_the_jobs_name(cli, answer, left):
+    cli.config["jobs"][1]["retention"] = {"keep_last": 1}
+    cli.save()
+    for _ in range(3):
+        cli("run", "notes")
+    with Terminal(cli.argv("menu"), env=cli.environment()) as menu:
+        menu.expect(MENU)
+        choose(menu, "prune")
+        menu.expect("): ")
+        menu.type("2")
+        menu.expect("would remove 2 of 3 backups")
+        menu.expect("(Enter for no): ")
+        menu.type(answer)
+        menu.expect(MENU)
+        menu.type("q")
+        assert menu.finish() == 0
+    assert len(cli.backups("notes")) == left
+
+
+def slow_job(cli):
+    """Let the backup of notes wait in a hook for ever; return what is readable when it does."""
+    import os
+
+    ready, never = cli.folder / "ready", cli.folder / "never"
+    os.mkfifo(ready)
+    os.mkfifo(never)
+    script = 'echo > "%s"; read x < "%s"' % (ready, never)
+    cli.config["jobs"][1]["hooks"] = {"before": [{"command": ["sh", "-c", script]}]}
+    cli.save()
+    return ready
+
+
+def test_ctrl_c_ends_what_runs_and_comes_back_to_the_menu(cli):
+    ready = slow_job(cli)
+    with Terminal(cli.argv("menu"), env=cli.environment()) as menu:
+        menu.expect(MENU)
+        choose(menu, "run")
+        menu.expect("): ")
+        menu.type("2")
+        ready.read_text()
+        menu.type("\x03")
+        menu.expect("stopped by SIGINT")
+        menu.expect(MENU)
+        menu.type("q")
+        assert menu.finish() == 15
+    assert cli.backups("notes") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_the_menu_too(cli, number):
+    ready = slow_job(cli)
+    with Terminal(cli.argv("menu"), env=cli.environment()) as menu:
+        menu.expect(MENU)
+        choose(menu, "run")
+        menu.expect("): ")
+        menu.type("2")
+        ready.read_text()
+        menu.process.send_signal(number)
+        assert menu.finish() == 15
+    line = json.loads((cli.state / "audit.log").read_text().splitlines()[-1])
+    assert line["error"] == "interrupted"
+
+
+def test_a_terminal_that_hangs_up_ends_the_menu(menu):
+    menu.expect(NUMBER)
+    menu.hang_up()
+    assert menu.process.wait(60) is not None
+
+
+def test_options_are_passed_on(cli):
+    environment = cli.environment()
+    del environment["FLEET_BACKUP_CONFIG"]
+    with Terminal(cli.argv("-v", "menu", "--config", str(cli.path)), env=environment) as menu:
+        menu.expect(MENU)
+        choose(menu, "check")
+        menu.expect("$ fleet-backup --config %s --verbose check" % cli.path)
+        menu.expect(MENU)
+        menu.type("q")
+        assert menu.finish() == 0
