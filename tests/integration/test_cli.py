@@ -55,9 +55,15 @@ def test_all_jobs_have_their_turn_whatever_became_of_the_others(cli):
     assert (document["outcome"], document["error"]["code"]) == ("failure", "source")
 
 
-def test_quiet_says_nothing_but_the_result_and_errors(cli):
-    assert cli("run", "notes", "--quiet").stderr == ""
+def test_quiet_is_silent_when_all_went_well_and_tells_warnings_and_errors(cli):
+    """So that cron sends a mail when there is something to read, and only then."""
+    ended = cli("run", "notes", "--quiet")
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert cli.backups("notes")[0] in cli("list", "-q").stdout
     assert "no job 'nothing'" in cli("run", "nothing", "-q", exit=12).stderr
+    cli.config["jobs"][1]["hooks"] = {"after": [{"command": ["false"]}]}
+    cli.save()
+    assert "warning: " in cli("run", "notes", "-q", exit=3).stderr
 
 
 def test_verbose_tells_each_step_on_stderr(cli):

@@ -21,8 +21,7 @@ class OutputLostError(Exception):
 class Console:
     """Where a command writes to and asks at.
 
-    ``json``: stdout carries one JSON document and nothing else. ``quiet``: nothing but results that were asked for, and errors.
-    ``verbose``: details too.
+    ``json``: stdout carries one JSON document and nothing else. ``quiet``: no progress. ``verbose``: details too.
     """
 
     def __init__(self, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -56,16 +55,13 @@ class Console:
 
         self.line(json.dumps(value, indent=2))
 
-    def note(self, text: str = "") -> None:
-        """Something to know, on stderr."""
-        if not self.quiet:
-            self._write(text + "\n")
+    def warning(self, message: str) -> None:
+        """Tell what a person should know, on stderr, whatever was asked for."""
+        self._write("warning: %s\n" % _safe(message))
 
     def error(self, message: str) -> None:
         """Tell what went wrong, on stderr, whatever was asked for."""
-        from .output import safe
-
-        first, *others = [safe(line) for line in message.splitlines()] or [""]
+        first, *others = [_safe(line) for line in message.splitlines()] or [""]
         self._write("\n".join(["fleet-backup: %s" % first, *("  " + line for line in others)]) + "\n")
 
     def trace(self, text: str) -> None:
@@ -110,6 +106,12 @@ class Console:
             self._err.flush()
         except (OSError, ValueError):
             self._err = _nowhere(2)
+
+
+def _safe(text: str) -> str:
+    from .output import safe  # the help does not need it
+
+    return safe(text)
 
 
 def _usable(stream: t.Optional[t.TextIO], descriptor: int) -> t.TextIO:

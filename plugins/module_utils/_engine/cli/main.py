@@ -66,7 +66,8 @@ def execute(words: t.Sequence[str], signals: Signals) -> int:
         module, result = None, _failure(verb, _defect(error, console))
     from .report import report
 
-    return report(result, module.show if module else None, query, console)
+    show = module.show if module and not (console.quiet and verb in verbs.DOING) else None
+    return report(result, show, query, console)
 
 
 def _verb(words: t.Sequence[str]) -> t.Tuple[str, t.List[str]]:

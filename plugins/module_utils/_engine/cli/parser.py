@@ -26,7 +26,7 @@ options, before or after the verb:
   --config PATH         a job file, or a folder of job files (default: $FLEET_BACKUP_CONFIG, or {config})
   --json                write the result as one JSON document
   --query EXPRESSION    write only the part of the result that a JMESPath expression chooses
-  --quiet, -q           write nothing but the result and errors
+  --quiet, -q           write only warnings, errors and what list, show and version are asked for
   --verbose, -v         tell more
   --help, -h            show this help, or that of a verb: fleet-backup VERB --help
   --version             the same as the verb version
@@ -113,6 +113,6 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     common.add_argument("--config", metavar="PATH", help="a job file, or a folder of job files")
     common.add_argument("--json", action="store_true", help="write the result as one JSON document")
     common.add_argument("--query", metavar="EXPRESSION", help="write only what this JMESPath expression chooses of the result")
-    common.add_argument("--quiet", "-q", action="store_true", help="write nothing but the result and errors")
+    common.add_argument("--quiet", "-q", action="store_true", help="write only warnings, errors and what was asked to be shown")
     common.add_argument("--verbose", "-v", action="store_true", help="tell more")
     return parser

@@ -8,7 +8,6 @@ import typing as t
 from ..errors import ConfigurationError, FleetBackupError
 from ..result import FAILURE, Result
 from .console import Console, OutputLostError
-from .output import safe
 from .several import Several
 
 if t.TYPE_CHECKING:
@@ -21,7 +20,7 @@ Show = t.Callable[[t.Any, Console], None]
 def report(result: Result, show: t.Optional[Show], query: t.Optional[Query], console: Console) -> int:
     """Write ``result`` to the console and return the command's exit code.
 
-    ``show`` tells the result to people; it is None for a result that says nothing but its error.
+    ``show`` tells the result to people; it is None when only warnings and the error are to be told.
     """
     own = 0
     try:
@@ -53,7 +52,7 @@ def _remarks(result: Result, console: Console, about: str = "") -> None:
     """Warnings and the error, on stderr: there also where stdout carries a document or is read by a program."""
     for warning in result.warnings:
         component = "%s: " % warning.component if warning.component else ""
-        console.note("warning: %s" % safe(about + component + warning.message))
+        console.warning(about + component + warning.message)
     if result.error:
         console.error(about + result.error["message"])
 

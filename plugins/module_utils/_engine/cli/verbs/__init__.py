@@ -45,6 +45,10 @@ SUMMARIES: t.Dict[str, str] = {
 }
 
 
+#: Those that have nothing to tell with --quiet as long as all goes well.
+DOING = ("run", "verify", "restore", "prune", "check")
+
+
 def load(verb: str) -> Verb:
     """Return the module of a verb. The import stands in a branch, as in the other registries."""
     if verb == "run":
