@@ -23,12 +23,14 @@ import yaml  # noqa: E402
 
 from _engine import sources, stores  # noqa: E402
 from _engine.job import CONFIG, JOB  # noqa: E402
+from _engine.operations.archive import OPTIONS as ARCHIVE  # noqa: E402
 from _engine.options import Option  # noqa: E402
 
 _REGISTRIES: t.Dict[str, t.Any] = {"sources": sources, "stores": stores}
 _BY_HAND = "Written by tools/generate.py from the engine's option declarations; do not edit."
 
-#: The options that choose a job in a module: a whole description, or a job of a description that lies on the host.
+#: The options that choose a job in a module: a whole description, or a job of a description that lies on the host. Which of them
+#: are needed depends on others, so none is marked as required.
 TARGET: t.Tuple[Option, ...] = (
     Option(
         "config",
@@ -66,8 +68,10 @@ def main(arguments: t.Sequence[str]) -> int:
 
 def _generate() -> t.Dict[str, str]:
     return {
-        "plugins/module_utils/_ansible/job_spec.py": _spec_module(),
-        "plugins/doc_fragments/_job.py": _fragment_module(),
+        "plugins/module_utils/_ansible/job_spec.py": _spec_module("a job", _spec(TARGET, required=False)),
+        "plugins/doc_fragments/_job.py": _fragment_module("a job", _documentation(TARGET, required=False)),
+        "plugins/module_utils/_ansible/archive_spec.py": _spec_module("an archive", _spec(ARCHIVE)),
+        "plugins/doc_fragments/_archive.py": _fragment_module("an archive", _documentation(ARCHIVE)),
         "docs/job.schema.json": json.dumps(_schema_document(), indent=2) + "\n",
         "docs/options.md": _tables(),
     }
@@ -117,10 +121,9 @@ def _driver_spec(options: t.Sequence[Option], only: bool) -> t.Dict[str, t.Any]:
     return {"type": "dict", **({"required": True} if only else {}), "options": _spec(options)}
 
 
-def _spec_module() -> str:
-    # Whether host and stores are needed depends on config, so they are not marked as required.
+def _spec_module(what: str, spec: t.Dict[str, t.Any]) -> str:
     text = '''# SPDX-License-Identifier: GPL-3.0-or-later
-"""The argument spec of a job. %s
+"""The argument spec of %s. %s
 
 A plain literal: importing every driver to learn its options would cost each task time.
 """
@@ -129,8 +132,8 @@ from __future__ import annotations
 
 import typing as t
 
-JOB_SPEC: t.Dict[str, t.Any] = %s
-''' % (_BY_HAND, pprint.pformat(_spec(TARGET, required=False), width=110, sort_dicts=False))
+SPEC: t.Dict[str, t.Any] = %s
+''' % (what, _BY_HAND, pprint.pformat(spec, width=110, sort_dicts=False))
     return _formatted(text)
 
 
@@ -186,12 +189,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _fragment_module() -> str:
-    docs = {"options": _documentation(TARGET, required=False)}
-    text = yaml.dump(docs, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True, default_flow_style=False)
+def _fragment_module(what: str, options: t.Dict[str, t.Any]) -> str:
+    text = yaml.dump(
+        {"options": options}, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True, default_flow_style=False
+    )
     return '''# SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options that choose or describe a job. %s"""
+"""The options of %s. %s"""
 
 from __future__ import annotations
 
@@ -199,7 +203,7 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 %s"""
-''' % (_BY_HAND, text)
+''' % (what, _BY_HAND, text)
 
 
 # JSON schema

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options that choose or describe a job. Written by tools/generate.py from the engine's option declarations; do not edit."""
+"""The options of a job. Written by tools/generate.py from the engine's option declarations; do not edit."""
 
 from __future__ import annotations
 
@@ -376,6 +376,12 @@ options:
               - For example V(/var/backups/fleet).
             type: path
             required: true
+          read_back:
+            description:
+              - Read back from the disk what was written, past the system's cache, and compare it, before a backup counts.
+                It takes as long as reading the backup once.
+            type: bool
+            default: false
   state_dir:
     description:
       - Where status files, locks and logs are kept.

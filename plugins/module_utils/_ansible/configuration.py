@@ -9,9 +9,9 @@ import typing as t
 from .._engine.errors import ConfigurationError
 from .._engine.job import Config, Job, load_config, parse_config
 from .._engine.options import seconds
-from .job_spec import JOB_SPEC
+from .job_spec import SPEC
 
-#: What AnsibleModule checks between the options of JOB_SPEC.
+#: What AnsibleModule checks between the options that choose a job.
 JOB_RULES: t.Dict[str, t.Any] = {
     "required_one_of": [("config", "job")],
     "mutually_exclusive": [("config", "job"), ("name", "job"), ("config", "stores"), ("config", "host"), ("config", "state_dir")],
@@ -21,7 +21,7 @@ JOB_RULES: t.Dict[str, t.Any] = {
 
 def job_spec(**options: t.Any) -> t.Dict[str, t.Any]:
     """The arguments of AnsibleModule for a module that works on a job and has these options besides."""
-    return {"argument_spec": {**JOB_SPEC, **options}, **JOB_RULES}
+    return {"argument_spec": {**SPEC, **options}, **JOB_RULES}
 
 
 def read_config(params: t.Mapping[str, t.Any]) -> Config:

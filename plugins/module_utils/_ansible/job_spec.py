@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-JOB_SPEC: t.Dict[str, t.Any] = {
+SPEC: t.Dict[str, t.Any] = {
     "config": {"type": "path"},
     "name": {"type": "str"},
     "job": {
@@ -137,7 +137,11 @@ JOB_SPEC: t.Dict[str, t.Any] = {
         "elements": "dict",
         "options": {
             "name": {"type": "str", "required": True},
-            "local": {"type": "dict", "required": True, "options": {"path": {"type": "path", "required": True}}},
+            "local": {
+                "type": "dict",
+                "required": True,
+                "options": {"path": {"type": "path", "required": True}, "read_back": {"type": "bool", "default": False}},
+            },
         },
     },
     "state_dir": {"type": "path"},

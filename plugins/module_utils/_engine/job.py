@@ -227,7 +227,7 @@ def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], proble
         sources=tuple(SourceConfig(s["name"], s["driver"], s["options"]) for s in value["sources"]),
         stores=tuple(value["stores"]),
         format=value["format"],
-        compression=_compression(value["format"], value["compression"], place + ".compression", problems),
+        compression=resolve_compression(value["format"], value["compression"], place + ".compression", problems),
         retention=value["retention"],
         hooks={point: tuple(Hook(tuple(h["command"]), h["timeout"]) for h in hooks[point]) for point in HOOK_POINTS},
         timezone=value["timezone"],
@@ -243,7 +243,8 @@ def _check_source(source: t.Dict[str, t.Any], place: str, problems: t.List[str])
     problems.extend("%s.%s" % (place, problem) for problem in load(source["driver"]).check_options(source["options"]))
 
 
-def _compression(archive: str, value: t.Dict[str, t.Any], place: str, problems: t.List[str]) -> Compression:
+def resolve_compression(archive: str, value: t.Dict[str, t.Any], place: str, problems: t.List[str]) -> Compression:
+    """The compression that checked options mean for an archive format; what is wrong with them goes to ``problems``."""
     algorithm = value["algorithm"] or ("gzip" if archive == "zip" else "zstd")
     if archive == "zip" and algorithm == "zstd":
         problems.append("%s.algorithm: a zip is compressed with gzip's method (deflate) or not at all; use gzip or none" % place)

@@ -3,13 +3,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-import types
 import typing as t
 
 from .errors import ConfigurationError, StoreFullError
 from .system import sync_folder
+
+
+class NewFile(t.Protocol):
+    """A file that is being written. As a context manager it is forgotten unless it was committed."""
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def __enter__(self) -> NewFile: ...
+
+    def __exit__(self, *error: t.Any) -> None: ...
+
+
+def new_file(path: str, dry_run: bool) -> NewFile:
+    """A file to take the place of ``path``; in a dry run one that takes everything and leaves nothing.
+
+    Raises ConfigurationError when that could not be.
+    """
+    return _Nowhere(path) if dry_run else Replacement(path)
 
 
 class Replacement:
@@ -23,19 +43,12 @@ class Replacement:
         self.path = path
         folder, name = os.path.split(path)
         self.temporary = os.path.join(folder, ".%s.new-%s" % (name, os.urandom(4).hex()))
-        try:
-            self._old: t.Optional[os.stat_result] = os.lstat(path)
-        except FileNotFoundError:
-            self._old = None
-        except OSError as error:
-            raise self._error(error) from None
-        if self._old is not None and not stat.S_ISREG(self._old.st_mode):
-            raise ConfigurationError("%s: there is something else than a regular file; it is not replaced" % path)
+        self._old = _replaceable(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             self.fd = os.open(self.temporary, flags, mode)
         except OSError as error:
-            raise self._error(error) from None
+            raise _error(path, error) from None
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         """Write all of ``data``. Raises StoreFullError, ConfigurationError."""
@@ -44,7 +57,7 @@ class Replacement:
             while rest:
                 rest = rest[os.write(self.fd, rest) :]
         except OSError as error:
-            raise self._error(error) from None
+            raise _error(self.path, error) from None
 
     def commit(self) -> None:
         """Make the new file durable and move it into place. Raises StoreFullError, ConfigurationError."""
@@ -57,7 +70,7 @@ class Replacement:
             self.temporary = ""
             sync_folder(os.path.dirname(self.path))
         except OSError as error:
-            raise self._error(error) from None
+            raise _error(self.path, error) from None
 
     def close(self) -> None:
         """Forget what was not committed. Idempotent."""
@@ -74,12 +87,7 @@ class Replacement:
     def __enter__(self) -> Replacement:
         return self
 
-    def __exit__(
-        self,
-        kind: t.Optional[t.Type[BaseException]],
-        error: t.Optional[BaseException],
-        trace: t.Optional[types.TracebackType],
-    ) -> None:
+    def __exit__(self, *error: t.Any) -> None:
         self.close()
 
     def _keep_attributes(self) -> None:
@@ -92,8 +100,41 @@ class Replacement:
             pass
         os.fchmod(self.fd, stat.S_IMODE(self._old.st_mode))
 
-    def _error(self, error: OSError) -> t.Union[ConfigurationError, StoreFullError]:
-        import errno
 
-        what = "%s: cannot be written: %s" % (self.path, error.strerror)
-        return StoreFullError(what) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ConfigurationError(what)
+class _Nowhere:
+    """What a dry run writes to."""
+
+    def __init__(self, path: str) -> None:
+        if not os.path.isdir(os.path.dirname(path)):
+            raise ConfigurationError("%s: cannot be written: there is no such folder" % path)
+        _replaceable(path)
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        """Forget ``data``."""
+
+    def commit(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> _Nowhere:
+        return self
+
+    def __exit__(self, *error: t.Any) -> None:
+        """There is nothing to forget."""
+
+
+def _replaceable(path: str) -> t.Optional[os.stat_result]:
+    """The state of the file that would be replaced; None when there is none."""
+    try:
+        old = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _error(path, error) from None
+    if not stat.S_ISREG(old.st_mode):
+        raise ConfigurationError("%s: there is something else than a regular file; it is not replaced" % path)
+    return old
+
+
+def _error(path: str, error: OSError) -> t.Union[ConfigurationError, StoreFullError]:
+    what = "%s: cannot be written: %s" % (path, error.strerror)
+    return StoreFullError(what) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ConfigurationError(what)

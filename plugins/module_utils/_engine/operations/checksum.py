@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ConfigurationError, FleetBackupError, IntegrityError, SourceError
 from ..names import printable
-from ..replacement import Replacement
+from ..replacement import new_file
 from ..result import Result
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
@@ -90,8 +90,8 @@ def _compute(result: ChecksumResult, paths: t.Sequence[str]) -> None:
     before = _read(result.sums)
     result.before, result.after = before.decode("utf-8", "backslashreplace"), after.decode("utf-8", "backslashreplace")
     result.changed = before != after
-    if result.changed and not result.dry_run:
-        with Replacement(result.sums) as file:
+    if result.changed:
+        with new_file(result.sums, result.dry_run) as file:
             file.write(after)
             file.commit()
 
