@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from _engine.tree.select import choose
+from _engine.errors import ConfigurationError
+from _engine.tree.select import Selection
 
 TREE = [
     "srv/",
@@ -39,12 +40,19 @@ CASES = [
 def test_choose(include: list[str], expected: list[str]) -> None:
     entries = [(p.rstrip("/").encode(), {"type": "directory" if p.endswith("/") else "file"}) for p in TREE]
     told = []
-    for path, entry, is_parent in choose(entries, include):
+    for path, entry, is_parent in Selection(include).of(entries):
         text = path.decode() + "/" * (entry["type"] == "directory")
         told.append("(%s)" % text if is_parent else text)
     assert told == expected
 
 
+@pytest.mark.parametrize(("include", "expected"), CASES)
+def test_one_path_is_judged_as_in_the_list(include: list[str], expected: list[str]) -> None:
+    selection = Selection(include)
+    means = [p for p in TREE if selection.means(p.rstrip("/").encode(), p.endswith("/"))]
+    assert means == [p for p in expected if not p.startswith("(")]
+
+
 def test_a_wrong_pattern_is_an_error() -> None:
-    with pytest.raises(ValueError, match="never closed"):
-        list(choose([], ["[a"]))
+    with pytest.raises(ConfigurationError, match="include: .*never closed"):
+        Selection(["[a"])

@@ -16,6 +16,7 @@ if os.name == "nt":
         archive_name,
         current_user,
         end_group,
+        group_id,
         group_name,
         is_superuser,
         list_xattrs,
@@ -23,8 +24,10 @@ if os.name == "nt":
         lock_file,
         open_folder,
         read_into,
+        remove_xattr,
         set_xattr,
         sync_folder,
+        user_id,
         user_name,
     )
 else:
@@ -35,6 +38,7 @@ else:
         archive_name,
         current_user,
         end_group,
+        group_id,
         group_name,
         is_superuser,
         list_xattrs,
@@ -42,8 +46,10 @@ else:
         lock_file,
         open_folder,
         read_into,
+        remove_xattr,
         set_xattr,
         sync_folder,
+        user_id,
         user_name,
     )
 
@@ -54,6 +60,7 @@ __all__ = [
     "archive_name",
     "current_user",
     "end_group",
+    "group_id",
     "group_name",
     "is_superuser",
     "list_xattrs",
@@ -61,7 +68,9 @@ __all__ = [
     "lock_file",
     "open_folder",
     "read_into",
+    "remove_xattr",
     "set_xattr",
     "sync_folder",
+    "user_id",
     "user_name",
 ]

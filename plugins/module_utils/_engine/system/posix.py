@@ -123,3 +123,26 @@ def list_xattrs(target: t.Union[int, str, bytes]) -> t.Dict[str, bytes]:
 def set_xattr(target: t.Union[int, str, bytes], name: str, value: bytes) -> None:
     """Set one extended attribute of a descriptor or path, links not followed. Raises OSError."""
     os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))
+
+
+def remove_xattr(target: t.Union[int, str, bytes], name: str) -> None:
+    """Remove one extended attribute of a descriptor or path, links not followed. Raises OSError."""
+    os.removexattr(target, name, follow_symlinks=isinstance(target, int))
+
+
+@functools.lru_cache(maxsize=4096)
+def user_id(name: str) -> t.Optional[int]:
+    """The number of the user called ``name``, if there is one."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=4096)
+def group_id(name: str) -> t.Optional[int]:
+    """The number of the group called ``name``, if there is one."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except (KeyError, ValueError):
+        return None

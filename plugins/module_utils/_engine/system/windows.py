@@ -84,3 +84,16 @@ def list_xattrs(target: t.Union[int, str, bytes]) -> t.Dict[str, bytes]:
 
 def set_xattr(target: t.Union[int, str, bytes], name: str, value: bytes) -> None:
     raise OSError("this system has no extended attributes")
+
+
+def remove_xattr(target: t.Union[int, str, bytes], name: str) -> None:
+    raise OSError("this system has no extended attributes")
+
+
+def user_id(name: str) -> t.Optional[int]:
+    """Windows knows its users by other means than numbers."""
+    return None
+
+
+def group_id(name: str) -> t.Optional[int]:
+    return None

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the entries of a tree as what they are: input that anybody may have written.
+
+Whoever reads a tree through here knows that every path is made of plain names, lies under a root, comes after its folder
+and only once, and that what it lies in is a folder of the same archive, never a link or a file.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..archive.index import Entry, Root, entry_path, entry_target, sort_key
+from ..errors import IntegrityError
+from ..names import printable
+
+FILE, LINK, DIRECTORY, SYMLINK, FIFO = "file", "link", "directory", "symlink", "fifo"
+DEVICES = ("character", "block")
+_KINDS = frozenset((FILE, LINK, DIRECTORY, SYMLINK, FIFO, *DEVICES))
+_NO_NAMES = (b"", b".", b"..")
+_LARGEST = (1 << 63) - 1
+# 4294967295 means "no id" to chown(2).
+_LAST_ID, _LAST_DEVICE = 0xFFFFFFFE, 0xFFFFF
+
+
+def listing(component: str, entries: t.Iterable[Entry], roots: t.Sequence[Root]) -> t.Iterator[t.Tuple[bytes, Entry]]:
+    """Yield ``(archive path, entry)`` in order. Raises IntegrityError at the first that is not as it must be, and names it."""
+
+    def refuse(path: bytes, why: str) -> IntegrityError:
+        return IntegrityError("component %s: the entry %s is refused: %s" % (component, printable(path) or "''", why))
+
+    waiting = {root.name for root in roots}
+    for name in waiting:
+        if name and any(part in _NO_NAMES or b"\0" in part for part in name.split(b"/")):
+            raise refuse(name, "a root must be a plain path")
+    # The folders that are open, each with the last name that was met in it. A root that is "/" has no entry of its own.
+    stack: t.List[t.Tuple[bytes, t.List[bytes]]] = [(b"", [b""])] if b"" in waiting else []
+    for entry in entries:
+        try:
+            path = entry_path(entry)
+            kind = entry["type"]
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise IntegrityError("component %s: an entry has no path or type: %s" % (component, error)) from None
+        parent, _, name = path.rpartition(b"/")
+        if name in _NO_NAMES or b"\0" in name:
+            raise refuse(path, "its name is none that a file can have")
+        while stack and stack[-1][0] != parent:
+            stack.pop()
+        if stack:
+            last = stack[-1][1]
+            if name <= last[0]:
+                raise refuse(path, "it is not in order, or there are two of it")
+            last[0] = name
+        elif path in waiting:
+            waiting.remove(path)
+        else:
+            raise refuse(path, "it lies in no folder of the archive")
+        if kind == DIRECTORY:
+            stack.append((path, [b""]))
+        elif kind not in _KINDS:
+            raise refuse(path, "%r is no type that a tree can hold" % (kind,))
+        try:
+            _check(path, entry, kind)
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise refuse(path, "it is malformed (%s)" % (error,)) from None
+        yield path, entry
+
+
+def stored_size(entry: Entry) -> int:
+    """How many bytes of a file the archive holds: all of them, or those of its segments."""
+    segments = entry.get("segments")
+    size: int = entry["size"]
+    return size if segments is None else sum(length for _, length in segments)
+
+
+def _check(path: bytes, entry: Entry, kind: str) -> None:
+    """Raise ValueError and the like unless what a restore uses of an entry is in order."""
+    mode = entry["mode"]
+    if len(mode) != 4 or not 0 <= int(mode, 8) <= 0o7777:
+        raise ValueError("mode %r" % mode)
+    _number(entry["mtime"], -_LARGEST)
+    for key in ("uid", "gid"):
+        if key in entry:
+            _number(entry[key], most=_LAST_ID)
+    if kind in (FILE, LINK):
+        _number(entry["size"])
+        if entry["size"]:
+            _check_content(entry)
+        if kind == LINK and sort_key(entry_target(entry)) >= sort_key(path):
+            raise ValueError("a link to an entry that does not come before it")
+    elif kind == SYMLINK:
+        if not entry_target(entry) or b"\0" in entry_target(entry):
+            raise ValueError("a symbolic link to nothing")
+    elif kind in DEVICES:
+        major, minor = entry["rdev"]
+        _number(major, most=_LAST_DEVICE)
+        _number(minor, most=_LAST_DEVICE)
+
+
+def _check_content(entry: Entry) -> None:
+    segments = entry.get("segments")
+    end = 0
+    for offset, length in segments or ():
+        if _number(offset) < end or _number(length) < 1:
+            raise ValueError("its segments overlap or are not in order")
+        end = offset + length
+    if end > entry["size"]:
+        raise ValueError("its segments reach beyond its end")
+    place = entry.get("bytes")
+    if place is None:
+        if segments is None or end:
+            raise ValueError("its bytes are nowhere")
+    else:
+        _backup, frame, offset, size = place
+        if _number(frame) + _number(offset) < 0 or _number(size) != stored_size(entry):
+            raise ValueError("it has %d bytes and the archive %d" % (stored_size(entry), size))
+    if len(entry["sha256"]) != 64:
+        raise ValueError("no SHA-256")
+
+
+def _number(value: t.Any, least: int = 0, most: int = _LARGEST) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError("%r is no number that can be here" % (value,))
+    return value

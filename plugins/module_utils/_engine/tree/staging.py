@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A private folder beside what is to be replaced: new things are made in it, and swapped in by renames only.
+
+``new/`` holds what waits to be put in place, ``old/`` what was there before, both under the same name for the same place.
+The plan, one JSON line a step, is written and made durable before the first rename. Which steps have been done can be seen from
+what lies in ``new/`` and ``old/``; so undoing needs no other record, works after a crash at any point, and can be repeated.
+
+The plan's name tells how far things went: ``staged.jsonl`` (nothing was touched), ``commit.jsonl`` (steps may have been
+done), ``done.jsonl`` (the rest is only to be removed).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import time
+import typing as t
+
+from ..errors import LockedError, RestoreError
+from ..names import printable
+from ..system import list_xattrs, lock_file, remove_xattr
+from ..system.folder import Folder
+from .metadata import Metadata, Permissions
+from .remove import remove_tree
+
+PREFIX = b".fleet-backup-restore-"
+
+CREATE, REPLACE, REMOVE, SET = "create", "replace", "remove", "set"
+
+_STAGED, _COMMIT, _DONE, _README = b"staged.jsonl", b"commit.jsonl", b"done.jsonl", b"README.txt"
+_LOCK = b"lock"
+_NEW, _OLD = b"new", b"old"
+_ACLS = ("system.posix_acl_access", "system.posix_acl_default")
+
+_TEXT = b"""This folder belongs to a restore by fleet.backup into the folder that it lies in.
+
+If no restore is running, one was interrupted here. The next restore to this place
+first puts everything back as it was. To do that by hand, when there is a
+commit.jsonl: each of its lines names a place ("path", relative to the folder above) and a "unit".
+  "create":  if new/<unit> is gone, the thing at <path> is new: remove it.
+  "replace": if old/<unit> is there, move it to <path>, in place of what is there.
+  "remove":  if old/<unit> is there, move it to <path>.
+  "set":     "was" holds the mode, owner and times that <path> had.
+With staged.jsonl or done.jsonl instead there is nothing to put back. Then remove this folder.
+"""
+
+# Links to files that are not one's own may be forbidden (fs.protected_hardlinks), or there are none on this file system.
+_NO_LINK = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV)
+
+# How long a restore may take from making its staging folder to locking it.
+_BEGINNING_SECONDS = 60
+
+Step = t.Dict[str, t.Any]
+
+
+class Staging:
+    """The staged part of a restore below one folder, the holder. ``where`` is the holder's path, for messages.
+
+    note() and note_set() plan; seal() and commit() carry the plan out; undo() reverses whatever of it was done; finish()
+    removes the staging folder. All raise RestoreError.
+    """
+
+    #: What waits to be put in place.
+    new: Folder
+    _old: Folder
+    _folder: Folder
+    _plan: t.TextIO
+    _lock: int
+
+    def __init__(self, holder: Folder, where: bytes, name: bytes, permissions: Permissions) -> None:
+        """See begin() and leftover()."""
+        self._holder = holder
+        self._where = where
+        self._name = name
+        self._permissions = permissions
+        self._parents: t.List[t.Tuple[bytes, Folder]] = []
+        self._kept = False
+        self._finished = False
+        #: What the holder's own times are to be in the end; None: what they have become.
+        self._times: t.Optional[t.Tuple[int, int]] = None
+
+    @classmethod
+    def begin(cls, holder: Folder, where: bytes, permissions: Permissions) -> Staging:
+        """Make a staging folder in ``holder``."""
+        self = cls(holder, where, PREFIX + os.urandom(4).hex().encode("ascii"), permissions)
+        info = holder.own_state()
+        self._times = (info.st_atime_ns, info.st_mtime_ns)
+        try:
+            self._folder = holder.make_folder(self._name)
+            self._lock = self._folder.create(_LOCK)
+            lock_file(self._lock)
+            self._make_private()
+            self.new = self._folder.make_folder(_NEW)
+            self._old = self._folder.make_folder(_OLD)
+            with os.fdopen(self._folder.create(_README), "wb") as readme:
+                readme.write(_TEXT)
+            self._plan = os.fdopen(self._folder.create(_STAGED), "w", encoding="ascii")
+        except OSError as error:
+            raise self._error(b"", "no staging folder can be made there", error) from None
+        self._line({"version": 1, "holder": os.fsdecode(where), "times": self._times})
+        return self
+
+    @classmethod
+    def leftover(cls, holder: Folder, where: bytes, name: bytes, permissions: Permissions) -> Staging:
+        """What another restore left in ``holder``. Raises LockedError when that one is still running."""
+        self = cls(holder, where, name, permissions)
+        try:
+            self._folder = holder.folder(name)
+            if self._is_in_use():
+                raise LockedError("%s: another restore is under way there; wait for its end" % printable(where))
+            if self._folder.state(_COMMIT) is not None:
+                self.new, self._old = self._folder.folder(_NEW), self._folder.folder(_OLD)
+        except OSError as error:
+            raise self._error(name, "what an interrupted restore left cannot be read", error) from None
+        return self
+
+    @staticmethod
+    def unit(path: bytes) -> bytes:
+        """The name in ``new/`` and ``old/`` of what belongs to ``path``, relative to the holder."""
+        return hashlib.blake2b(path, digest_size=16).hexdigest().encode("ascii")
+
+    def has(self, path: bytes) -> bool:
+        """Whether something new waits for exactly ``path``."""
+        return self.new.state(self.unit(path)) is not None
+
+    def note(self, step: str, path: bytes) -> None:
+        """Plan to put ``new/<unit>`` at ``path`` (CREATE, REPLACE), or to take away what is there (REMOVE)."""
+        self._line({"do": step, "unit": self.unit(path).decode("ascii"), "path": os.fsdecode(path)})
+
+    def note_set(self, path: bytes, was: Metadata, new: t.Optional[Metadata]) -> None:
+        """Plan to give ``new`` to what stays at ``path``. None: only that undoing must give back ``was``."""
+        self._line({"do": SET, "path": os.fsdecode(path), "was": was.to_json(), "new": new.to_json() if new else None})
+
+    def free_space(self) -> int:
+        return self._folder.free_space()
+
+    def seal(self) -> None:
+        """Make everything that is staged durable, the plan too."""
+        try:
+            self._plan.flush()
+            os.fsync(self._plan.fileno())
+            self._plan.close()
+            self._folder.sync()
+        except OSError as error:
+            raise self._error(b"", "what was staged cannot be made durable", error) from None
+
+    def commit(self) -> None:
+        """Carry out the plan."""
+        try:
+            self._folder.rename(_STAGED, self._folder, _COMMIT)
+        except OSError as error:
+            raise self._error(b"", "the restore cannot begin", error) from None
+        for step in self._steps():
+            path = os.fsencode(step["path"])
+            try:
+                self._do(step, path)
+            except OSError as error:
+                raise self._error(path, "cannot be put in place", error) from None
+        self._close_parents()
+
+    def undo(self) -> None:
+        """Put back what was there. Idempotent; what cannot be put back is tried again by the next call."""
+        if self._folder.state(_COMMIT) is None:
+            return
+        problems = []
+        for take_back in (self._take_back, self._reset):
+            for step in self._steps():
+                path = os.fsencode(step["path"])
+                try:
+                    take_back(step, path)
+                except OSError as error:
+                    problems.append(str(self._error(path, "cannot be put back", error)))
+        self._close_parents()
+        self._kept = bool(problems)
+        if problems:
+            kept = printable(os.path.join(self._where, self._name))
+            raise RestoreError("%s\nwhat was there before is kept in %s; see README.txt there" % ("\n".join(problems[:10]), kept))
+        self._times = self._first_times()
+        self._folder.rename(_COMMIT, self._folder, _DONE)
+
+    def finish(self) -> None:
+        """Remove the staging folder, unless undo() could not put everything back. Idempotent."""
+        if self._kept or self._finished:
+            return
+        try:
+            if self._folder.state(_COMMIT) is not None:
+                self._folder.rename(_COMMIT, self._folder, _DONE)
+            self._close()
+            remove_tree(self._holder, self._name)
+            if self._times is not None:
+                os.utime(self._holder.handle, ns=self._times)
+        except OSError as error:
+            raise self._error(self._name, "the staging folder cannot be removed", error) from None
+        self._finished = True
+
+    def _close(self) -> None:
+        self._close_parents()
+        if hasattr(self, "_plan"):
+            self._plan.close()
+        for folder in (getattr(self, "new", None), getattr(self, "_old", None), self._folder):
+            if folder is not None:
+                folder.close()
+        os.close(self._lock)
+
+    def _do(self, step: Step, path: bytes) -> None:
+        folder, name = self._parent(path)
+        what = step["do"]
+        if what == SET:
+            if step["new"] is not None:
+                self._correct(path, Metadata.from_json(step["new"]))
+            if not path:
+                self._times = None if step["new"] is None else tuple(step["new"]["times"])
+            return
+        unit = step["unit"].encode("ascii")
+        there = folder.state(name)
+        if what == CREATE:
+            if there is not None:
+                raise FileExistsError(errno.EEXIST, "it appeared there while the restore was being prepared")
+        elif there is not None:
+            self._put_aside(folder, name, unit, there, what == REPLACE)
+        if what != REMOVE:
+            _move(self.new, unit, folder, name)
+
+    def _put_aside(self, folder: Folder, name: bytes, unit: bytes, there: os.stat_result, follows: bool) -> None:
+        if follows and not stat.S_ISDIR(there.st_mode):
+            new = self.new.state(unit)
+            if new is not None and not stat.S_ISDIR(new.st_mode):
+                # The old one stays in its place until the new one takes it: at no time is there nothing.
+                try:
+                    folder.link(name, self._old, unit)
+                    return
+                except OSError as error:
+                    if error.errno not in _NO_LINK:
+                        raise
+        _move(folder, name, self._old, unit)
+
+    def _take_back(self, step: Step, path: bytes) -> None:
+        if step["do"] == SET:
+            return
+        folder, name = self._parent(path)
+        unit = step["unit"].encode("ascii")
+        old = self._old.state(unit)
+        if step["do"] != REMOVE and self.new.state(unit) is None:
+            there = folder.state(name)
+            # A rename can put a file in the place of a file, and nothing else.
+            if there is not None and (old is None or stat.S_ISDIR(there.st_mode) or stat.S_ISDIR(old.st_mode)):
+                _move(folder, name, self.new, unit)
+        if old is not None:
+            _move(self._old, unit, folder, name)
+            if self._old.state(unit) is not None:
+                # The same file under both names: a rename leaves both.
+                self._old.remove(unit)
+
+    def _reset(self, step: Step, path: bytes) -> None:
+        if step["do"] == SET:
+            self._correct(path, Metadata.from_json(step["was"]))
+
+    def _correct(self, path: bytes, metadata: Metadata) -> None:
+        folder, name = self._parent(path)
+        place = os.path.join(self._where, path)
+        if not path:
+            self._permissions.correct(folder.handle, metadata, place)
+            return
+        info = folder.state(name)
+        if info is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if stat.S_ISDIR(info.st_mode):
+            below = folder.folder(name)
+            try:
+                self._permissions.correct(below.handle, metadata, place)
+            finally:
+                below.close()
+            return
+        fd = folder.read(name)
+        try:
+            self._permissions.correct(fd, metadata, place)
+        finally:
+            os.close(fd)
+
+    def _parent(self, path: bytes) -> t.Tuple[Folder, bytes]:
+        """The folder that ``path`` lies in, reached without following a link, and its name there. It stays open for the next."""
+        parent, _, name = path.rpartition(b"/")
+        while self._parents and not (parent == self._parents[-1][0] or parent.startswith(self._parents[-1][0] + b"/")):
+            self._parents.pop()[1].close()
+        reached, folder = self._parents[-1] if self._parents else (b"", self._holder)
+        rest = parent[len(reached) :].strip(b"/")
+        for part in rest.split(b"/") if rest else ():
+            reached = reached + b"/" + part if reached else part
+            folder = folder.folder(part)
+            self._parents.append((reached, folder))
+        return folder, name
+
+    def _close_parents(self) -> None:
+        while self._parents:
+            self._parents.pop()[1].close()
+
+    def _first_times(self) -> t.Tuple[int, int]:
+        with os.fdopen(self._folder.read(_COMMIT), encoding="ascii") as file:
+            times = json.loads(file.readline())["times"]
+        return times[0], times[1]
+
+    def _steps(self) -> t.Iterator[Step]:
+        with os.fdopen(self._folder.read(_COMMIT), encoding="ascii") as file:
+            file.readline()
+            for line in file:
+                yield json.loads(line)
+
+    def _line(self, value: Step) -> None:
+        try:
+            self._plan.write(json.dumps(value) + "\n")
+        except OSError as error:
+            raise self._error(b"", "the plan of the restore cannot be written", error) from None
+
+    def _is_in_use(self) -> bool:
+        if self._folder.state(_LOCK) is None:
+            # Killed, or only just begun.
+            self._lock = self._folder.create(_LOCK)
+            return time.time() - self._folder.own_state().st_mtime < _BEGINNING_SECONDS
+        self._lock = self._folder.read(_LOCK)
+        return not lock_file(self._lock)
+
+    def _make_private(self) -> None:
+        """Take off what a new folder inherits: default ACLs and the set-gid bit would pass on to all that is made in it."""
+        for name in list_xattrs(self._folder.handle):
+            if name in _ACLS:
+                remove_xattr(self._folder.handle, name)
+        os.chmod(self._folder.handle, 0o700)
+
+    def _error(self, path: bytes, what: str, error: OSError) -> RestoreError:
+        place = printable(os.path.join(self._where, path) if path else self._where)
+        return RestoreError("%s: %s: %s" % (place, what, error.strerror or error))
+
+
+def recover(holder: Folder, where: bytes, permissions: Permissions) -> t.List[str]:
+    """Undo every restore that was interrupted in the folder ``holder`` (at ``where``); return a line for each.
+
+    Raises LockedError when one is not interrupted but still running, RestoreError when it cannot be undone.
+    """
+    told = []
+    for name in holder.names():
+        if name.startswith(PREFIX):
+            staging = Staging.leftover(holder, where, name, permissions)
+            staging.undo()
+            staging.finish()
+            told.append("%s: a restore that had been interrupted there was undone" % printable(where))
+    return told
+
+
+def _move(folder: Folder, name: bytes, to: Folder, new: bytes) -> None:
+    """Rename; a folder that its owner may not write cannot be moved, so it is made writable for that moment."""
+    try:
+        folder.rename(name, to, new)
+    except PermissionError:
+        info = folder.state(name)
+        if info is None or not stat.S_ISDIR(info.st_mode) or info.st_mode & stat.S_IWUSR:
+            raise
+        folder.set_mode(name, stat.S_IMODE(info.st_mode) | stat.S_IWUSR)
+        try:
+            folder.rename(name, to, new)
+        except OSError:
+            folder.set_mode(name, stat.S_IMODE(info.st_mode))
+            raise
+        to.set_mode(new, stat.S_IMODE(info.st_mode))
