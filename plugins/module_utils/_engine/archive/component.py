@@ -118,12 +118,12 @@ class ComponentWriter:
         self._frames = FrameWriter(stored, self._volume)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:
-            header["roots"] = [_root_field(root) for root in roots]
+            header["roots"] = [root_field(root) for root in roots]
         self._index = IndexWriter(header, index_codec, self._index_object)
         return self._frames, self._index
 
 
-def _root_field(root: Root) -> t.Dict[str, str]:
+def root_field(root: Root) -> t.Dict[str, str]:
     import base64
 
     field = {}

@@ -6,6 +6,7 @@ Backups are never read like this; they have an index (reader.py).
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -38,13 +39,14 @@ _TAR_TYPES = {
 
 def archive_fingerprints(path: str) -> t.Dict[bytes, Fingerprint]:
     """What the archive ``path`` holds, by archive path. Raises IntegrityError when it is no archive or damaged, OSError."""
-    with open(path, "rb") as file:
-        magic = file.read(4)
-        file.seek(0)
-        try:
-            return dict(_zip(file) if magic[:2] == b"PK" else _tar(_decompressed(file, magic)))
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
-            raise IntegrityError("%s: is not a readable archive: %s" % (path, error), [path]) from None
+    with _opened(path) as file:
+        return dict(_zip(file) if _magic(file)[:2] == b"PK" else _tar(_decompressed(file)))
+
+
+def content_sha256(path: str) -> str:
+    """The SHA-256 of what a file holds when it is decompressed. Raises IntegrityError when that fails, OSError."""
+    with _opened(path) as file:
+        return _sha256(_decompressed(file))
 
 
 def entry_fingerprint(entry: Entry, archive_format: str) -> t.Optional[Fingerprint]:
@@ -62,11 +64,29 @@ def entry_fingerprint(entry: Entry, archive_format: str) -> t.Optional[Fingerpri
     return (*common, tuple(entry.get("rdev", ())))
 
 
-def _decompressed(file: t.BinaryIO, magic: bytes) -> t.Any:
+@contextlib.contextmanager
+def _opened(path: str) -> t.Iterator[t.BinaryIO]:
+    zstd = zstd_module()
+    damage = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, struct.error)
+    with open(path, "rb") as file:
+        try:
+            yield file
+        except (*damage, *((zstd.ZstdError,) if zstd else ())) as error:
+            raise IntegrityError("%s: cannot be read as what it should be: %s" % (path, error), [path]) from None
+
+
+def _magic(file: t.BinaryIO) -> bytes:
+    magic = file.read(4)
+    file.seek(0)
+    return magic
+
+
+def _decompressed(file: t.BinaryIO) -> t.Any:
+    magic = _magic(file)
     if magic == _ZSTD:
         zstd = zstd_module()
         if zstd is None:
-            raise MissingDependencyError("reading a zstd archive needs the Python library backports.zstd (or Python 3.14)")
+            raise MissingDependencyError("reading a zstd file needs the Python library backports.zstd (or Python 3.14)")
         return zstd.ZstdFile(file)
     return gzip.GzipFile(fileobj=file) if magic[:2] == _GZIP else file
 

@@ -87,7 +87,7 @@ def header(
     records: t.Sequence[t.Tuple[bytes, bytes]] = (), xattrs: t.Optional[Xattrs] = None,
 ) -> bytes:  # fmt: skip
     """The header blocks of an entry: ustar, after a pax extended header where one is needed."""
-    mtime = int(st.st_mtime)
+    mtime = st.st_mtime_ns // 1_000_000_000
     if (
         len(path) <= 100 and len(link) <= 100 and size < _OCTAL_SIZE and st.st_uid < _OCTAL_ID and st.st_gid < _OCTAL_ID
         and 0 <= mtime < _OCTAL_SIZE and path.isascii() and link.isascii() and not xattrs and not records
@@ -96,7 +96,8 @@ def header(
     pax = list(records) + _xattr_records(xattrs or {})
     prefix, name = _split(path)
     if name is None or not (path.isascii() or _binary(path)):
-        pax += _text_record(b"path", path)
+        # First, so that GNU.sparse.name, which is the true one, has the last word in every reader.
+        pax = _text_record(b"path", path) + pax
         prefix, name = b"", path[-100:]
     if len(link) > 100 or not (link.isascii() or _binary(link)):
         pax += _text_record(b"linkpath", link)

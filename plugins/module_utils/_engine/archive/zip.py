@@ -50,7 +50,7 @@ class _Member:
         self.offset = 0
         self.date = _dos_time(st.st_mtime)
         self.attributes = (st.st_mode & 0xFFFF) << 16 | (0x10 if stat.S_ISDIR(st.st_mode) else 0)
-        mtime = int(st.st_mtime)
+        mtime = st.st_mtime_ns // 1_000_000_000
         stamp = struct.pack("<HHBi", 0x5455, 5, 1, mtime) if -(1 << 31) <= mtime < 1 << 31 else b""
         self.extra = stamp + struct.pack("<HHBBIBI", 0x7875, 11, 1, 4, st.st_uid & _MAX32, 4, st.st_gid & _MAX32)
 

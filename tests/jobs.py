@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host with one job and one local store, for tests that take real backups in this process."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+from _engine.archive.reader import ComponentReader, open_component
+from _engine.catalog import Catalog
+from _engine.job import Config, parse_config
+from _engine.operations.backup import BackupResult, backup
+from _engine.stores import load
+
+
+def describe(folder: Path, *sources: t.Dict[str, t.Any], **job: t.Any) -> t.Dict[str, t.Any]:
+    """The description of a host whose store and state lie below ``folder``."""
+    return {
+        "host": "web1",
+        "state_dir": str(folder / "state"),
+        "stores": [{"name": "disk", "local": {"path": str(folder / "store")}}],
+        "jobs": [{"name": "app", "sources": list(sources), "stores": ["disk"], **job}],
+    }
+
+
+def configure(folder: Path, *sources: t.Dict[str, t.Any], **job: t.Any) -> Config:
+    return parse_config(describe(folder, *sources, **job))
+
+
+def files(path: t.Union[str, "os.PathLike[str]"], name: str = "files", **options: t.Any) -> t.Dict[str, t.Any]:
+    return {"name": name, "files": {"paths": [os.fspath(path)], **options}}
+
+
+def take(config: Config, **options: t.Any) -> BackupResult:
+    """Take a backup of the one job; it must not fail."""
+    result = backup(config, config.jobs[0], **options)
+    assert result.error is None, result.error
+    return result
+
+
+def catalog(config: Config) -> Catalog:
+    store = config.stores[0]
+    return Catalog(load(store.driver)(store.name, store.options), "%s/%s" % (config.host, config.jobs[0].name))
+
+
+def reader(config: Config, backup_id: t.Optional[str], component: str = "files") -> ComponentReader:
+    assert backup_id is not None
+    found = catalog(config)
+    return open_component(found, found.manifest(backup_id), component)
+
+
+def backup_folder(config: Config, backup_id: t.Optional[str]) -> Path:
+    assert backup_id is not None
+    return Path(config.stores[0].options["path"], config.host, config.jobs[0].name, backup_id)
