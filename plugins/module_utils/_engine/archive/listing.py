@@ -67,11 +67,15 @@ def entry_fingerprint(entry: Entry, archive_format: str) -> t.Optional[Fingerpri
 @contextlib.contextmanager
 def _opened(path: str) -> t.Iterator[t.BinaryIO]:
     zstd = zstd_module()
-    damage = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, struct.error)
+    damage: t.Tuple[t.Type[Exception], ...] = (
+        tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, struct.error,
+    )  # fmt: skip
+    if zstd is not None:
+        damage += (zstd.ZstdError,)
     with open(path, "rb") as file:
         try:
             yield file
-        except (*damage, *((zstd.ZstdError,) if zstd else ())) as error:
+        except damage as error:
             raise IntegrityError("%s: cannot be read as what it should be: %s" % (path, error), [path]) from None
 
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument spec of a dump. Written by tools/generate.py from the engine's option declarations; do not edit.
+
+A plain literal: importing every driver to learn its options would cost each task time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+SPEC: t.Dict[str, t.Any] = {
+    "sqlite": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "path": {"type": "path", "required": True},
+            "integrity_check": {"type": "str", "default": "full", "choices": ["full", "quick"]},
+            "on_corrupt": {"type": "str", "default": "failure", "choices": ["failure", "warning"]},
+            "foreign_key_check": {"type": "bool", "default": True},
+            "timeout": {"type": "str", "default": "60s"},
+        },
+    },
+    "dest": {"type": "path", "required": True},
+    "compression": {
+        "type": "dict",
+        "options": {"algorithm": {"type": "str", "choices": ["zstd", "gzip", "none"]}, "level": {"type": "int"}},
+    },
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy a database consistently into one file, checked, while applications use it."""
+
+from __future__ import annotations
+
+import tempfile
+import typing as t
+from dataclasses import dataclass, field
+
+from ..archive.listing import content_sha256
+from ..archive.single import pack
+from ..errors import ConfigurationError, FleetBackupError, IntegrityError
+from ..job import COMPRESSION, resolve_compression
+from ..options import Option, check
+from ..replacement import new_file
+from ..result import Result
+from ..sources import load
+from ..sources.sqlite import SqliteSource
+
+_ENDINGS = ((".gz", "gzip"), (".zst", "zstd"))
+
+#: The databases that can be copied; exactly one is named.
+DRIVERS = ("sqlite",)
+
+OPTIONS: t.Tuple[Option, ...] = (
+    Option("sqlite", "dict", "An SQLite database.", required=True, options=tuple(SqliteSource.OPTIONS)),
+    Option("dest", "path", "The copy. It takes the place of the one before in one step.", required=True),
+    Option("compression", "dict", "How it is compressed. Default: as its name ends.", default={}, options=COMPRESSION),
+)
+
+
+@dataclass
+class DumpResult(Result):
+    """``bytes`` and ``sha256`` are of the copy itself, ``size`` of the file as it is stored; ``facts`` are the source's."""
+
+    dest: str = ""
+    source: str = ""
+    compression: str = ""
+    bytes: int = 0
+    size: int = 0
+    sha256: t.Optional[str] = None
+    facts: t.Dict[str, t.Any] = field(default_factory=dict)
+
+
+def database_dump(description: t.Any, *, dry_run: bool = False) -> DumpResult:
+    """Make a copy as ``description`` says (see OPTIONS). Nothing is replaced when the copy is the same as what is there.
+
+    A dry run looks at the database and at where the copy would go, and neither reads nor writes it.
+    """
+    result = DumpResult("database_dump", dry_run=dry_run)
+    result.begin()
+    try:
+        options = check(description, OPTIONS, "")
+        result.dest = options["dest"]
+        result.source = next(name for name in DRIVERS if options[name])
+        wanted = dict(options["compression"])
+        if wanted["algorithm"] is None:
+            wanted["algorithm"] = next((algorithm for ending, algorithm in _ENDINGS if result.dest.endswith(ending)), "none")
+        problems: t.List[str] = []
+        compression = resolve_compression("tar", wanted, "compression", problems)
+        if problems:
+            raise ConfigurationError(*problems)
+        source = load(result.source)("dump", options[result.source])
+        with tempfile.TemporaryFile() as scratch, new_file(result.dest, dry_run) as file:
+            if dry_run:
+                plan = source.plan()
+                result.bytes, result.facts, result.changed = plan.bytes, plan.details, True
+            else:
+                packed = pack(source, "tar", compression, file.write, scratch, result)
+                result.facts, result.compression = packed.facts, packed.component.compression
+                result.bytes, result.size = packed.component.bytes, packed.component.stored
+                result.sha256 = next(packed.reader.entries())["sha256"]
+                result.changed = _sha256(result.dest) != result.sha256
+                if result.changed:
+                    file.commit()
+    except FleetBackupError as error:
+        result.fail(error)
+    result.end()
+    return result
+
+
+def _sha256(path: str) -> t.Optional[str]:
+    """The hash of the copy that is there; None when there is none that can be read."""
+    try:
+        return content_sha256(path)
+    except (IntegrityError, OSError):
+        return None
