@@ -181,3 +181,13 @@ def test_options_are_passed_on(cli):
         menu.expect(MENU)
         menu.type("q")
         assert menu.finish() == 0
+
+
+def test_a_run_shows_a_bar_that_leaves_nothing_behind(cli):
+    cli("run", "app")
+    with Terminal(cli.argv("run", "app"), env=cli.environment()) as terminal:
+        assert terminal.finish() == 0
+    (backup_id,) = cli.backups("app")[1:]
+    assert "back up database  [" in terminal.raw
+    assert terminal.screen()[0].startswith("backup %s: " % backup_id)
+    assert not [line for line in terminal.screen() if "back up" in line]

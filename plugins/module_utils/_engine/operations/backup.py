@@ -207,7 +207,7 @@ class _Run:
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
 
     def _read(self, source: Source, driver: str, backup_id: str, delivery: Delivery) -> Component:
-        self._progress.phase("back up %s" % source.name)
+        self._progress.phase("back up %s" % source.name, self._expected(source.name))
         self._say("source %s (%s): begins" % (source.name, driver))
         writer = ComponentWriter(
             source.name, driver, backup_id, self._job.format, self._compression(), delivery.create
@@ -345,6 +345,17 @@ class _Run:
             except FleetBackupError as error:
                 self._failures[store.name] = error
         return found
+
+    def _expected(self, component: str) -> t.Optional[int]:
+        """About how many bytes a source has: as many as last time. For the progress only."""
+        for name, scan in self._scans.items():
+            try:
+                last = self._catalogs[name].manifest(scan.complete[-1]).component(component) if scan.complete else None
+            except FleetBackupError:
+                continue
+            if last is not None:
+                return last.bytes
+        return None
 
     def _newest_known(self) -> t.Optional[str]:
         """The newest id that any store, or the host's own state, knows of; also of runs that failed."""
