@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..job import Config, Job, load_config
+from ..job import Config, load_config
 from ..progress import Progress
 from ..result import Result
 from .parser import default_config
@@ -38,10 +38,6 @@ class Session:
         if self._config is None:
             self._config = load_config(self.config_path)
         return self._config
-
-    def jobs(self, name: t.Optional[str]) -> t.List[Job]:
-        """The job of this name; all of them for None. Raises NotFoundError, ConfigurationError."""
-        return list(self.config.jobs) if name is None else [self.config.job(name)]
 
     def audit(self, result: Result, what: str) -> None:
         """Append to the audit log who did what. A log that cannot be written to is told, but undoes nothing."""

@@ -7,7 +7,7 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
-from ..errors import FleetBackupError, InterruptedRunError
+from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
 from ..job import Job
 from ..result import FAILURE, SUCCESS, WARNING, Result
 
@@ -30,13 +30,18 @@ def parts(result: Result) -> t.Sequence[Result]:
 
 
 def for_each(operation: str, jobs: t.Sequence[Job], carry_out: t.Callable[[Job], Result]) -> Several:
-    """Carry out an operation for one job after another. A failure does not keep the others from their turn; a signal does."""
+    """Carry out an operation for one job after another. A failure does not keep the others from their turn; a signal does.
+
+    Raises ConfigurationError when there is no job: that all of none succeeded is no success.
+    """
+    if not jobs:
+        raise ConfigurationError("there is no job in this configuration")
     several = Several(operation)
     several.begin()
     for job in jobs:
         result = carry_out(job)
         several.results.append(result)
-        if result.error and result.error["code"] == InterruptedRunError.code:
+        if _was_interrupted(result):
             break
     _sum_up(several, [job.name for job in jobs])
     several.end()
@@ -55,8 +60,12 @@ def _sum_up(several: Several, jobs: t.Sequence[str]) -> None:
     message = "%d of %d jobs failed: %s" % (len(failed), len(jobs), ", ".join(str(r.job) for r in failed))
     if len(results) < len(jobs):
         message += "; these were not begun: %s" % ", ".join(jobs[len(results) :])
-    # An interruption is always the last, and says more than an earlier failure about what was left undone.
-    telling = failed[-1] if len(results) < len(jobs) else failed[0]
+    # An interruption is always the last, and says more than an earlier failure does.
+    telling = failed[-1] if _was_interrupted(failed[-1]) else failed[0]
     code = telling.error["code"] if telling.error else FleetBackupError.code
     several.outcome, several.error = FAILURE, {"code": code, "message": message}
     several.error_exit_code = telling.exit_code
+
+
+def _was_interrupted(result: Result) -> bool:
+    return result.error is not None and result.error["code"] == InterruptedRunError.code
