@@ -28,7 +28,7 @@ def configure(folder: Path, *sources: t.Dict[str, t.Any], **job: t.Any) -> Confi
     return parse_config(describe(folder, *sources, **job))
 
 
-def files(path: t.Union[str, "os.PathLike[str]"], name: str = "files", **options: t.Any) -> t.Dict[str, t.Any]:
+def files(path: t.Union[str, os.PathLike[str]], name: str = "files", **options: t.Any) -> t.Dict[str, t.Any]:
     return {"name": name, "files": {"paths": [os.fspath(path)], **options}}
 
 

@@ -5,10 +5,11 @@ import os
 import subprocess
 
 import pytest
-from _engine.archive.codec import codec
-from _engine.errors import IntegrityError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from _engine.archive.codec import codec
+from _engine.errors import IntegrityError
 
 KINDS = ["zstd", "gzip", "deflate", "none"]
 

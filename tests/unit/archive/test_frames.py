@@ -5,6 +5,7 @@ import threading
 import typing as t
 
 import pytest
+
 from _engine.archive.codec import Buffers, Codec, codec
 from _engine.archive.frames import FRAME, FrameWriter
 from _engine.errors import StoreFullError

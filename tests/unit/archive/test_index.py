@@ -7,12 +7,13 @@ import subprocess
 import typing as t
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from _engine.archive.codec import codec
 from _engine.archive.entry import json_text, text_field
 from _engine.archive.index import IndexReader, IndexWriter, Root, entry_path, sort_key
 from _engine.errors import IntegrityError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = st.binary(min_size=1, max_size=12).filter(lambda b: b"/" not in b and b"\0" not in b)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(b"/".join)

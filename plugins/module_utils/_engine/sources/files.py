@@ -99,12 +99,14 @@ class FilesSource(Source):
         unreadable: t.List[str] = []
         for root in self._roots():
             for item in self._walk(root, lambda path, _error: unreadable.append(printable(path))):
-                plan.entries += 1
-                if item.kind == REGULAR:
-                    try:
-                        plan.bytes += os.stat(item.leaf, dir_fd=item.dir_fd, follow_symlinks=False).st_size
-                    except OSError:
-                        unreadable.append(printable(item.path))
+                try:
+                    st = item.st or os.stat(item.leaf, dir_fd=item.dir_fd, follow_symlinks=False)
+                except OSError:
+                    unreadable.append(printable(item.path))
+                    continue
+                if not stat.S_ISSOCK(st.st_mode):
+                    plan.entries += 1
+                    plan.bytes += st.st_size if stat.S_ISREG(st.st_mode) else 0
         if unreadable:
             plan.details["unreadable"] = unreadable[: Notice.LIMIT]
         return plan
