@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import sys
 import typing as t
 
-VERSION = "2"
+VERSION = "4"
 _MIB = 1 << 20
 
 
@@ -21,6 +22,7 @@ def make(name: str, scale: float, folder: str) -> None:
     done = os.path.join(folder, ".complete")
     if os.path.exists(done) and open(done).read() == VERSION:
         return
+    shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "data"))
     MAKERS[name](os.path.join(folder, "data"), scale)
     with open(done, "w") as file:
@@ -50,14 +52,20 @@ def _uploads(folder: str, scale: float) -> None:
 def _small(folder: str, scale: float) -> None:
     """100,000 text files of about 4 KiB in a tree like that of a large application with its libraries."""
     rng = random.Random(2)
-    lines = _lines(rng, 40000)
+    prose = b"".join(_lines(rng, 160_000))
+    alike: t.List[bytes] = []
     for n in range(max(1, int(100_000 * scale))):
         package, module = divmod(n, 400)
         place = os.path.join(folder, "packages", "package-%03d" % package, "module_%02d" % (module // 25))
         if n % 25 == 0:
             os.makedirs(place)
+            alike = _lines(rng, 60)  # as in real trees, what is alike lies together
+        length = int(rng.gauss(3600, 1100)) if n % 50 else rng.randint(10_000, 40_000)
+        lines = rng.choices(alike, k=length // 116 + 1)
+        starts = rng.choices(range(len(prose) - 100), k=len(lines))
+        text = b"".join([line + prose[start : start + 50] for line, start in zip(lines, starts)])
         with open(os.path.join(place, "component_%05d.%s" % (n, rng.choice(("py", "js", "html", "css", "json")))), "wb") as file:
-            _write_text(file, rng, lines, int(rng.gauss(3600, 1100)) if n % 50 else rng.randint(10_000, 40_000))
+            file.write(text)
 
 
 def _sql(folder: str, scale: float) -> None:
@@ -125,18 +133,21 @@ def _tiny(folder: str, scale: float) -> None:
             file.write("fleet.backup\n" * 100)
 
 
+def _words() -> t.List[str]:
+    rng = random.Random(5)
+    letters = "etaoinshrdlucmfwypvbgkjqxz_"
+    return ["".join(rng.choices(letters, weights=range(27, 0, -1), k=rng.randint(2, 11))) for _ in range(9000)]
+
+
+_WORDS = _words()
+
+
 def _lines(rng: random.Random, count: int) -> t.List[bytes]:
-    words = [
-        "".join(rng.choices("etaoinshrdlucmfwypvbgkjqxz_", weights=range(27, 0, -1), k=rng.randint(2, 11))) for _ in range(9000)
-    ]
-    common = words[:300]
+    """Lines of words, of which a few are much more common than the others."""
     return [
         (
-            "    " * rng.randint(0, 3)
-            + " ".join(rng.choice(common if rng.random() < 0.6 else words) for _ in range(rng.randint(2, 14)))
-        )
-        .encode()
-        .ljust(4)
+            "    " * rng.randint(0, 3) + " ".join(_WORDS[int(rng.random() ** 4 * len(_WORDS))] for _ in range(rng.randint(2, 14)))
+        ).encode()
         + b"\n"
         for _ in range(count)
     ]
