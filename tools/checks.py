@@ -43,7 +43,7 @@ CHECKS = (
     Check("format", _python("-m", "ruff", "format", "--check", "."), quick=True),
     Check("mypy", _python("-m", "mypy"), quick=True),
     Check("drift", _python("tools/generate.py", "--check"), quick=True),
-    Check("shellcheck", ("shellcheck", ".ci/run"), quick=True, needs=("shellcheck",)),
+    Check("shellcheck", ("shellcheck", ".ci/run", "tools/demo", "tests/containers/build.sh"), quick=True, needs=("shellcheck",)),
     Check("pytest", _python("-m", "pytest", "-n", "2", "-m", "not soak", "tests")),
     Check("ansible-lint", _python("-m", "ansiblelint", "--offline", "--profile", "production"), folder=copy_collection),
     Check("changelog", ("antsibull-changelog", "lint"), folder=copy_collection),

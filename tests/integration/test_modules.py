@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules, through real plays: what they do, what they leave alone, what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+
+import pytest
+import trees
+from playing import Ansible
+
+
+@pytest.fixture
+def ansible(tmp_path):
+    return Ansible(tmp_path / "ansible")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """An application (a tree and a database) and an empty store."""
+    (tmp_path / "app").mkdir()
+    trees.make_tree(tmp_path / "app" / "tree", seed=1, entries=30, odd=False)
+    with contextlib.closing(sqlite3.connect(tmp_path / "app" / "app.db")) as connection, connection:
+        connection.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
+        connection.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(100)])
+    (tmp_path / "store").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def options(place):
+    """The options that describe a job, as every module takes them."""
+    return {
+        "host": "here",
+        "state_dir": str(place / "state"),
+        "stores": [{"name": "disk", "local": {"path": str(place / "store")}}],
+        "job": {
+            "name": "app",
+            "sources": [
+                {"name": "tree", "files": {"paths": [str(place / "app" / "tree")]}},
+                {"name": "database", "sqlite": {"path": str(place / "app" / "app.db")}},
+            ],
+            "stores": ["disk"],
+            "retention": {"keep_last": 1},
+        },
+    }
+
+
+def backup(options, **more):
+    return {"fleet.backup.backup": {**options, **more}}
+
+
+def info(options, **more):
+    return {"fleet.backup.backup_info": {**options, **more}}
+
+
+def prune(options, **more):
+    return {"fleet.backup.prune": {**options, **more}}
+
+
+def everything(place):
+    """The state of all that a module could touch."""
+    return trees.snapshot(place / "app"), trees.snapshot(place / "store"), (place / "state").exists()
+
+
+def test_a_backup_is_taken_unless_there_is_a_newer_one(ansible, options):
+    first, second, third = ansible.tasks(
+        backup(options, unless_newer_than="1h"), backup(options, unless_newer_than="1h"), backup(options)
+    )
+    assert [answer["changed"] for answer in (first, second, third)] == [True, False, True]
+    assert first["backup"]["outcome"] == "success"
+    assert [component["name"] for component in first["backup"]["components"]] == ["tree", "database"]
+    assert first["backup"]["components"][1]["facts"]["tables"] == {"numbers": 100}
+    assert second["backup"]["id"] is None
+    assert second["backup"]["newer"] == first["backup"]["id"]
+    assert third["backup"]["id"] > first["backup"]["id"]
+
+
+def test_check_mode_of_a_backup_is_a_plan_and_writes_nothing(ansible, place, options):
+    before = everything(place)
+    (plan,) = ansible.tasks(backup(options), options=["--check", "--diff"])
+    assert everything(place) == before
+    assert (plan["changed"], plan["backup"]["id"], plan["backup"]["dry_run"]) == (True, None, True)
+    assert plan["backup"]["copies"][0]["outcome"] == "success"
+    assert [c["entries"] for c in plan["backup"]["components"]] == [len(trees.snapshot(place / "app" / "tree")), 1]
+    assert "tree (files)" in plan["diff"]["after"]
+
+
+def test_check_mode_reaches_sources_and_stores(ansible, place, options):
+    (place / "app" / "app.db").unlink()
+    (no_source,) = ansible.tasks(backup(options), options=["--check"])
+    assert (no_source["failed"], no_source["error"]["code"]) == (True, "source")
+    (place / "app" / "app.db").write_bytes(b"")
+    options["stores"][0]["local"]["path"] = str(place / "not" / "mounted")
+    (no_store,) = ansible.tasks(backup(options), options=["--check"])
+    assert (no_store["failed"], no_store["error"]["code"]) == (True, "store-unavailable")
+
+
+def test_a_job_that_is_described_on_the_host(ansible, place, options):
+    job_file = place / "jobs.json"
+    job_file.write_text(json.dumps({**{k: v for k, v in options.items() if k != "job"}, "jobs": [options["job"]]}))
+    taken, other, unnamed, listed = ansible.tasks(
+        backup({"config": str(job_file)}, name="app", tag="before-upgrade"),
+        backup({"config": str(job_file)}, name="ap"),
+        backup({"config": str(job_file)}),
+        info({"config": str(job_file)}),
+    )
+    assert taken["backup"]["tag"] == "before-upgrade"
+    assert other["error"] == {"code": "not-found", "message": "there is no job 'ap'; the jobs are: app"}
+    assert "with config, name one of its jobs: app" in unnamed["msg"]
+    assert [row["id"] for row in listed["info"]["jobs"][0]["backups"]] == [taken["backup"]["id"]]
+
+
+def test_wrong_options_are_told_with_their_place(ansible, options):
+    relative = json.loads(json.dumps(options))
+    relative["job"]["sources"][0]["files"]["paths"] = ["srv/app"]
+    relative["job"]["compression"] = {"level": 20}
+    misspelt = json.loads(json.dumps(options))
+    misspelt["job"]["sources"][0]["files"]["exclud"] = ["*.tmp"]
+    both = json.loads(json.dumps(options))
+    both["job"]["sources"][0]["sqlite"] = {"path": "/x"}
+    undefined = json.loads(json.dumps(options))
+    undefined["job"]["stores"] = ["disk", "tape"]
+    first, second, third, fourth, fifth, sixth = ansible.tasks(
+        backup(relative),
+        backup(misspelt),
+        backup(both),
+        backup(options, unless_newer_than="6"),
+        backup(options, host="Not A Host"),
+        backup(undefined),
+    )
+    assert first["error"]["code"] == "configuration"
+    assert "job.sources[0].files.paths[0]: 'srv/app' is not absolute" in first["msg"]
+    assert "job.compression.level: must be at most 19" in first["msg"]
+    assert "job.sources.files.exclud" in second["msg"]
+    assert "mutually exclusive: files|sqlite found in job -> sources" in third["msg"]
+    assert fourth["msg"].startswith("unless_newer_than: a duration is")
+    assert "host: 'Not A Host' is no valid host name" in fifth["msg"]
+    assert "job.stores[1]: there is no store 'tape'" in sixth["msg"]
+
+
+def test_one_backup_is_shown_with_its_entries(ansible, place, options):
+    taken, shown, listed, missing = ansible.tasks(
+        backup(options),
+        info(options, backup="latest", entries=True, component="tree"),
+        info(options),
+        info(options, backup="19990101T000000Z"),
+    )
+    assert shown["info"]["backup"]["id"] == taken["backup"]["id"]
+    assert len(shown["info"]["entries"]) == len(trees.snapshot(place / "app" / "tree"))
+    assert {entry["component"] for entry in shown["info"]["entries"]} == {"tree"}
+    assert listed["info"]["jobs"][0]["newest"] == taken["backup"]["id"]
+    assert [answer["changed"] for answer in (shown, listed)] == [False, False]
+    assert (missing["failed"], missing["error"]["code"]) == (True, "not-found")
+
+
+def test_prune_plans_in_check_mode_and_then_does_it(ansible, place, options):
+    taken = ansible.tasks(backup(options), backup(options), backup(options))
+    ids = [answer["backup"]["id"] for answer in taken]
+    before = everything(place)
+    (plan,) = ansible.tasks(prune(options), options=["--check", "--diff"])
+    assert everything(place) == before
+    assert (plan["changed"], plan["prune"]["deleted"]) == (True, ids[:2])
+    (difference,) = plan["diff"]
+    assert all(backup_id in difference["before"] for backup_id in ids)
+    assert [backup_id in difference["after"] for backup_id in ids] == [False, False, True]
+    done, again = ansible.tasks(prune(options), prune(options))
+    assert (done["changed"], done["prune"]["deleted"]) == (True, ids[:2])
+    assert (again["changed"], again["prune"]["deleted"]) == (False, [])
+    (listed,) = ansible.tasks(info(options))
+    assert [row["id"] for row in listed["info"]["jobs"][0]["backups"]] == ids[2:]
+
+
+def test_the_steps_on_their_own(ansible, place):
+    folder, sums = str(place / "app" / "tree"), str(place / "SHA256SUMS")
+    packed, unchanged, dumped, summed, checked = ansible.tasks(
+        {"fleet.backup.archive": {"paths": [folder], "dest": str(place / "a.tar.gz")}},
+        {"fleet.backup.archive": {"paths": [folder], "dest": str(place / "a.tar.gz"), "compression": {"level": 1}}},
+        {"fleet.backup.database_dump": {"sqlite": {"path": str(place / "app" / "app.db")}, "dest": str(place / "copy.db")}},
+        {
+            "fleet.backup.checksum": {
+                "paths": [str(place / "a.tar.gz"), str(place / "copy.db")],
+                "sums": str(place / "SHA256SUMS"),
+            }
+        },
+        {"fleet.backup.checksum": {"sums": sums}},
+    )
+    assert [a["changed"] for a in (packed, unchanged, dumped, summed, checked)] == [True, False, True, True, False]
+    assert packed["archive"]["size"] == (place / "a.tar.gz").stat().st_size
+    assert dumped["dump"]["facts"]["tables"] == {"numbers": 100}
+    assert [found["digest"] for found in checked["checksum"]["files"]] == [
+        found["digest"] for found in summed["checksum"]["files"]
+    ]
+    (place / "copy.db").write_text("damaged")
+    (damaged,) = ansible.tasks({"fleet.backup.checksum": {"sums": sums}})
+    assert (damaged["failed"], damaged["error"]["objects"]) == (True, [str(place / "copy.db")])
+
+
+def test_defaults_for_all_modules_at_once(ansible, place, options):
+    """The action group reaches every module, so that a play says once what its tasks have in common."""
+    play = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "module_defaults": {"group/fleet.backup.all": options},
+            "tasks": [{"fleet.backup.backup": {}}, {"fleet.backup.backup_info": {}}, {"fleet.backup.prune": {}}],
+        }
+    ]
+    (place / "play.yml").write_text(json.dumps(play))
+    done = ansible.playbook("-i", "localhost,", place / "play.yml")
+    assert done.returncode == 0, done.stdout
+    assert len(list((place / "store" / "here" / "app").glob("*.json"))) == 1

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run real plays of this collection on this machine, and see what their tasks returned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Ansible:
+    """Runs ansible-playbook with everything it writes in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        collections = folder / "ansible_collections" / "fleet"
+        collections.mkdir(parents=True)
+        (collections / "backup").symlink_to(ROOT)
+        (folder / "ansible.cfg").touch()  # the user's own must not count
+
+    def playbook(self, *arguments: t.Union[str, Path]) -> subprocess.CompletedProcess[str]:
+        """Run ``ansible-playbook`` and return what came of it."""
+        temporary = self.folder / "ansible" / "tmp"
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.folder / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(temporary),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_REMOTE_TEMP": str(temporary),
+            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
+            "LC_ALL": "C.UTF-8",
+        }
+        program = Path(sys.executable).with_name("ansible-playbook")
+        local = ["-c", "local", "-e", "ansible_python_interpreter=%s" % sys.executable]
+        command = [str(part) for part in (program, *local, *arguments)]
+        return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+    def tasks(self, *tasks: t.Dict[str, t.Any], options: t.Sequence[str] = (), **variables: t.Any) -> t.List[t.Dict[str, t.Any]]:
+        """Run ``tasks`` one after another, failed ones too, and return what each registered.
+
+        ``options`` are ansible-playbook's; ``variables`` the play's.
+        """
+        answers = self.folder / "answers.json"
+        registered = ["answer_%d" % number for number in range(len(tasks))]
+        steps = [{**task, "register": name, "ignore_errors": True} for name, task in zip(registered, tasks)]
+        keep = {
+            "ansible.builtin.copy": {"content": "{{ [%s] | to_json }}" % ", ".join(registered), "dest": str(answers)},
+            "check_mode": False,
+            "diff": False,
+        }
+        play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [*steps, keep]}
+        file = self.folder / "play.yml"
+        file.write_text(json.dumps([play]))
+        answers.unlink(missing_ok=True)
+        done = self.playbook("-i", "localhost,", file, *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return t.cast(t.List[t.Dict[str, t.Any]], json.loads(answers.read_text()))
