@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .errors import IntegrityError, NotFoundError
 from .manifest import SUMS, Manifest
-from .names import is_host, is_name, parse_backup_id
+from .names import SAFETY_TAG, is_host, is_name, parse_backup_id
 from .result import from_iso, iso
 from .stores import Store
 
@@ -92,7 +92,8 @@ class Catalog:
     def choose(self, wanted: str = "latest", at: t.Optional[datetime.datetime] = None) -> str:
         """The id that ``wanted`` means: ``latest``, an id, or the beginning of exactly one.
 
-        With ``at``, ``latest`` is the newest backup that had finished by then. Only complete backups are chosen.
+        With ``at``, ``latest`` is the newest backup that had finished by then. Only complete backups are chosen, and for
+        ``latest`` those that restores took of what they replaced only when there is no other.
         Raises NotFoundError, which names what there is; IntegrityError when ``at`` meets a manifest that cannot be read.
         """
         scan = self.scan()
@@ -162,12 +163,13 @@ class Catalog:
     def _latest(self, scan: Scan, at: t.Optional[datetime.datetime]) -> str:
         if not scan.complete:
             raise NotFoundError("there is no complete backup in %s; %s" % (self.place, _instead(scan, "")))
+        regular = [i for i in scan.complete if not _is_safety(i)] or scan.complete
         if at is None:
-            return scan.complete[-1]
-        for backup_id in reversed(scan.complete):
+            return regular[-1]
+        for backup_id in reversed(regular):
             if from_iso(self.manifest(backup_id).finished) <= at:
                 return backup_id
-        oldest = scan.complete[0]
+        oldest = regular[0]
         raise NotFoundError(
             "no backup in %s had finished by %s; the oldest is %s, finished %s"
             % (self.place, iso(at), oldest, self.manifest(oldest).finished)
@@ -229,6 +231,12 @@ def hosts(store: Store) -> t.List[str]:
 def jobs(store: Store, host: str) -> t.List[str]:
     """The jobs of a host that have backups on a store; those of tenants are ``<job>@<tenant>``."""
     return [name for name in store.list(host)[1] if is_name(name.partition("@")[0])]
+
+
+def _is_safety(backup_id: str) -> bool:
+    """Whether it is what a restore saved of the state that it replaced: nobody means that by the latest backup."""
+    parts = parse_backup_id(backup_id)
+    return parts is not None and parts.tag == SAFETY_TAG
 
 
 def _some(ids: t.Sequence[str]) -> str:

@@ -18,6 +18,9 @@ _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + ["com%d" % n for n in range(1, 10)] + ["lpt%d" % n for n in range(1, 10)]
 )
 
+#: The tag of what a restore saves of the state that it replaces.
+SAFETY_TAG = "pre-restore"
+
 KINDS = ("full", "differential", "incremental")
 
 NAME_RULE = "1 to 63 of a-z, 0-9, '_' and '-', starting with a letter or digit, and no Windows device name"

@@ -96,6 +96,9 @@ class RestoreTarget:
 class Restoring(t.Protocol):
     """A restore of one component under way: nothing of the old state is lost before finish()."""
 
+    #: What stage() found to be done; complete when it has returned.
+    plan: RestorePlan
+
     def stage(self, progress: t.Callable[[int], None]) -> None:
         """Bring all data to the target's side and check it, without touching what is there now.
 
@@ -131,6 +134,10 @@ class Source:
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
         """Return problems that one option alone cannot show, each as ``option: what is wrong``."""
         return []
+
+    def present(self) -> t.Optional[t.Dict[str, t.Any]]:
+        """The options for backing up what there is of the source now, after a disaster, say; None when there is nothing."""
+        return self.options
 
     def plan(self) -> Plan:
         """Look at the source without reading its data. Raises SourceError when it cannot be backed up."""

@@ -94,6 +94,10 @@ class FilesSource(Source):
                     problems.append("paths[%d]: %s lies inside paths[%d]; name it once" % (n, path, m))
         return problems
 
+    def present(self) -> t.Optional[t.Dict[str, t.Any]]:
+        paths = [path for path in self.options["paths"] if os.path.exists(path)]
+        return {**self.options, "paths": paths} if paths else None
+
     def plan(self) -> Plan:
         plan = Plan()
         unreadable: t.List[str] = []

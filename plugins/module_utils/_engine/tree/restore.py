@@ -61,15 +61,12 @@ class TreeRestore:
         self._permissions = Permissions(target.set_ids, target.devices)
         self._comparison = Comparison(component, target, self._permissions, rules, self._recover)
         self._counts = _Counts(self._permissions)
+        self.plan = self._counts.plan
         self._stagings: t.Dict[bytes, Staging] = {}
         self._recovered: t.List[str] = []
         self._needed: t.Optional[t.Dict[int, int]] = None
         #: In a partial restore: links whose file was not chosen, by the path of that file; the first takes its part.
         self._first_links: t.Dict[bytes, bytes] = {}
-
-    @property
-    def plan(self) -> RestorePlan:
-        return self._counts.plan
 
     def stage(self, progress: t.Callable[[int], None]) -> None:
         for step in self._comparison.steps():

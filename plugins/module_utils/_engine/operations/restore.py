@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore a backup, or a part of one: checked first, staged, swapped in, and undone when anything fails."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ..catalog import Catalog
+from ..errors import ConfigurationError, ConfirmationNeededError, FleetBackupError, NotFoundError, RestoreError
+from ..hooks import run_hooks
+from ..job import HOOK_POINTS, Config, Job, SourceConfig
+from ..lock import JobLock
+from ..names import SAFETY_TAG, parse_backup_id
+from ..progress import SILENT, Progress
+from ..result import FAILURE, WARNING, Result, utc_now
+from ..runlog import RunLog
+from ..sources import RestorePlan, RestoreTarget, Restoring
+from ..sources import load as load_source
+from ..state import State
+from .choosing import Choice, choose_backup
+from .place import bare_catalog, open_catalog, open_source
+
+
+@dataclass
+class RestoreRequest:
+    """What is to be restored, and how.
+
+    ``backup``: ``latest``, an id or the beginning of one; with ``at``, the newest that had finished by then. ``components``: all
+    when empty. ``include``: patterns as in C(.gitignore) of the entries wanted. ``to``: a folder instead of the original place.
+    ``store``: instead of the first of the job's that has the backup intact. ``from_dir``: a plain folder with backups
+    instead of any store; then neither configuration nor job are needed. ``delete``, ``set_ids``, ``devices``: see
+    sources.RestoreTarget. ``confirm``: whether existing data may be overwritten, or a function that asks somebody: it
+    gets the result so far, with what would be done in ``components``. ``safety_backup``: back up first what is there now.
+    """
+
+    backup: str = "latest"
+    at: t.Optional[datetime.datetime] = None
+    components: t.Tuple[str, ...] = ()
+    include: t.Tuple[str, ...] = ()
+    to: t.Optional[str] = None
+    store: t.Optional[str] = None
+    from_dir: t.Optional[str] = None
+    delete: bool = False
+    set_ids: bool = False
+    devices: bool = False
+    dry_run: bool = False
+    confirm: t.Union[bool, t.Callable[[RestoreResult], bool]] = False
+    safety_backup: bool = True
+
+
+@dataclass
+class ComponentRestore:
+    """What became, or would become, of one component. ``bytes`` are logical and of the whole component."""
+
+    name: str
+    source: str
+    entries: int
+    bytes: int
+    plan: RestorePlan = field(default_factory=RestorePlan)
+
+
+@dataclass
+class RestoreResult(Result):
+    """``id``: the backup that was chosen, read from ``store``. ``safety_backup``: the id of what was there before.
+
+    ``undone``: the restore failed after it had begun to change things, and all is as it was before.
+    """
+
+    id: t.Optional[str] = None
+    store: t.Optional[str] = None
+    to: t.Optional[str] = None
+    safety_backup: t.Optional[str] = None
+    undone: bool = False
+    components: t.List[ComponentRestore] = field(default_factory=list)
+    log: t.Optional[str] = None
+
+    @property
+    def overwrites(self) -> int:
+        """How many existing things are overwritten or removed."""
+        return sum(c.plan.overwrite_count + c.plan.remove_count for c in self.components)
+
+
+def restore(
+    config: t.Optional[Config], job_name: t.Optional[str], request: RestoreRequest, *, progress: Progress = SILENT
+) -> RestoreResult:  # fmt: skip
+    """Carry out ``request`` and return what became of it. A dry run checks the backup and lists what would be done.
+
+    Nothing is touched before everything is checked and staged; after that, whatever fails, all is put back.
+    """
+    result = RestoreResult("restore", config.host if config else None, job_name, dry_run=request.dry_run, to=request.to)
+    result.begin()
+    known = config is not None and job_name is not None
+    state = State(config.state_dir) if config is not None and known else None
+    try:
+        job = _job(config, job_name)
+        with contextlib.ExitStack() as stack:
+            if config is not None and job_name is not None and not request.dry_run:
+                stack.enter_context(JobLock(config.state_dir, job_name, job.lock_timeout if job else 0))
+            _Run(config, job_name, job, request, result, progress).carry_out()
+    except FleetBackupError as error:
+        result.fail(error)
+    except OSError as error:
+        result.fail(RestoreError("%s: %s" % (error.filename or "the restore failed", error.strerror or error)))
+    progress.close()
+    result.end()
+    if state is not None and job_name is not None and not request.dry_run:
+        state.write_status(job_name, result.to_dict())
+        for notice in state.notices:
+            result.warn(notice.code, notice.message)
+    return result
+
+
+def _job(config: t.Optional[Config], name: t.Optional[str]) -> t.Optional[Job]:
+    """The job, if it is (still) configured: its backups outlive it."""
+    return next((job for job in config.jobs if job.name == name), None) if config is not None else None
+
+
+class _Run:
+    """One restore, from the choice of the backup to the last hook."""
+
+    def __init__(
+        self, config: t.Optional[Config], job_name: t.Optional[str], job: t.Optional[Job], request: RestoreRequest,
+        result: RestoreResult, progress: Progress,
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._job_name = job_name
+        self._job = job
+        self._request = request
+        self._result = result
+        self._progress = progress
+        self._log: t.Optional[RunLog] = None
+
+    def carry_out(self) -> None:
+        request = self._request
+        if request.to is not None and not os.path.isabs(request.to):
+            raise ConfigurationError("to: %r is not absolute; write the whole path of the folder" % request.to)
+        self._open_log()
+        try:
+            partly = bool(request.include)
+            choice = choose_backup(
+                self._catalogs(), request.backup, request.at, request.components, partly, self._progress, self._warn
+            )  # fmt: skip
+            try:
+                self._restore(choice)
+            finally:
+                choice.close()
+        except FleetBackupError as error:
+            self._say("failed: %s" % error)
+            raise
+        finally:
+            if self._log is not None:
+                self._log.close()
+
+    def _catalogs(self) -> t.List[Catalog]:
+        request = self._request
+        if request.from_dir is not None:
+            return [bare_catalog(request.from_dir)]
+        if self._config is None or self._job_name is None:
+            raise ConfigurationError("name a job, or a folder that holds a backup (from)")
+        names = (
+            [request.store] if request.store else list(self._job.stores) if self._job else [s.name for s in self._config.stores]
+        )
+        if not names:
+            raise NotFoundError("there is no job %r, and no store that could hold its backups" % self._job_name)
+        return [open_catalog(self._config, self._job_name, name) for name in names]
+
+    def _restore(self, choice: Choice) -> None:
+        result, request = self._result, self._request
+        manifest = choice.manifest
+        result.id, result.store = manifest.id, choice.catalog.store.name
+        result.host, result.job = manifest.host, self._job_name or manifest.job
+        self._say("backup %s of job %s on host %s, from store %s" % (manifest.id, manifest.job, manifest.host, result.store))
+        for reader in choice.readers:
+            component = reader.component
+            result.components.append(ComponentRestore(component.name, component.source, component.entries, component.bytes))
+        if request.dry_run or request.confirm is not True:
+            self._plan(choice)
+        if request.dry_run:
+            result.changed = any(c.plan.create_count for c in result.components) or result.overwrites > 0
+            return
+        self._confirm()
+        try:
+            self._hooks("before_restore", "")
+            self._back_up_first()
+            self._write(choice)
+        finally:
+            self._after_hooks()
+
+    def _plan(self, choice: Choice) -> None:
+        for reader, told in zip(choice.readers, self._result.components):
+            self._progress.phase("compare %s" % told.name)
+            told.plan = load_source(told.source).plan_restore(reader, self._target(told))
+
+    def _confirm(self) -> None:
+        result, confirm = self._result, self._request.confirm
+        if confirm is True:
+            return
+        # A function decides also whether there is anything to ask.
+        if not (confirm(result) if callable(confirm) else not result.overwrites):
+            raise ConfirmationNeededError(
+                "restoring %s would overwrite or remove %d existing things and nobody confirmed that; nothing was touched"
+                % (result.id, result.overwrites)
+            )
+
+    def _write(self, choice: Choice) -> None:
+        """Stage all, then commit all. Whatever fails, everything is put back in reverse order."""
+        begun: t.List[Restoring] = []
+        committing = False
+        try:
+            for reader, told in zip(choice.readers, self._result.components):
+                self._progress.phase("restore %s" % told.name, told.bytes)
+                restoring = load_source(told.source).restore(reader, self._target(told))
+                begun.append(restoring)
+                restoring.stage(self._progress.advance)
+                told.plan = restoring.plan
+                self._say("component %s is staged: %s" % (told.name, _describe(told.plan)))
+            self._progress.phase("put in place")
+            committing = True
+            for restoring in begun:
+                for notice in restoring.commit():
+                    self._result.warnings.append(notice)
+                    self._result.outcome = WARNING
+                    self._say("component %s: %s: %s" % (notice.component, notice.code, notice.message))
+        except BaseException as error:
+            self._say("failed, everything is put back: %s" % error)
+            self._put_back(begun, committing, error)
+            raise
+        self._finish(begun)
+        self._result.changed = any(c.plan.create_count for c in self._result.components) or self._result.overwrites > 0
+
+    def _put_back(self, begun: t.Sequence[Restoring], committing: bool, error: BaseException) -> None:
+        problems = []
+        for restoring in reversed(begun):
+            try:
+                restoring.undo()
+            except (FleetBackupError, OSError) as problem:
+                problems.append(str(problem))
+        self._finish(begun)
+        if problems:
+            raise RestoreError("%s\nand not everything could be put back:\n%s" % (error, "\n".join(problems))) from error
+        self._result.undone = committing
+
+    def _finish(self, begun: t.Sequence[Restoring]) -> None:
+        for restoring in begun:
+            try:
+                restoring.finish()
+            except (FleetBackupError, OSError) as error:
+                self._warn("left-behind", "something that is no longer needed could not be removed: %s" % error)
+
+    def _back_up_first(self) -> None:
+        """Back up what is there now of what will be overwritten. Raises RestoreError when that fails."""
+        if self._config is None or self._job is None or self._request.to is not None or not self._request.safety_backup:
+            return
+        sources = [present for present in map(self._present, self._restored_sources()) if present is not None]
+        if not sources:
+            return
+        from .backup import backup
+
+        # The job's own hooks may start what before_restore has stopped.
+        job = dataclasses.replace(self._job, sources=tuple(sources), hooks={point: () for point in HOOK_POINTS})
+        self._say("safety backup of %s" % ", ".join(source.name for source in sources))
+        taken = backup(self._config, job, kind="full", tag=SAFETY_TAG, lock_held=True, progress=self._progress)
+        if taken.outcome == FAILURE:
+            raise RestoreError(
+                "the safety backup of what is there now failed, so nothing was touched: %s\nto restore without one, say so"
+                " (safety_backup)" % (taken.error or {}).get("message")
+            )
+        self._result.safety_backup = taken.id
+
+    def _restored_sources(self) -> t.List[SourceConfig]:
+        names = {told.name for told in self._result.components}
+        return [source for source in self._job.sources if source.name in names] if self._job else []
+
+    def _present(self, source: SourceConfig) -> t.Optional[SourceConfig]:
+        """A source as far as there is something to back up; None when nothing is."""
+        if self._config is None or self._job is None:
+            return None
+        options = open_source(self._config, self._job, source).present()
+        return None if options is None else dataclasses.replace(source, options=options)
+
+    def _target(self, told: ComponentRestore) -> RestoreTarget:
+        request = self._request
+        options: t.Optional[t.Dict[str, t.Any]] = None
+        leave_out: t.Tuple[str, ...] = ()
+        for source in self._restored_sources():
+            if source.name == told.name and source.driver == told.source and self._config is not None and self._job is not None:
+                options = source.options
+                leave_out = tuple(open_source(self._config, self._job, source).leave_out)
+        return RestoreTarget(
+            to=request.to,
+            include=request.include,
+            delete=request.delete,
+            set_ids=request.set_ids,
+            devices=request.devices,
+            options=options,
+            leave_out=leave_out,
+        )
+
+    def _after_hooks(self) -> None:
+        import sys
+
+        failed = sys.exc_info()[0] is not None
+        try:
+            self._hooks("after_restore", FAILURE if failed else self._result.outcome)
+        except FleetBackupError as error:
+            self._warn("hook", str(error))
+
+    def _hooks(self, point: str, outcome: str) -> None:
+        if self._job is None or self._request.to is not None:
+            return
+        chosen = parse_backup_id(self._result.id or "")
+        environment = {
+            "FLEET_BACKUP_HOST": self._result.host or "",
+            "FLEET_BACKUP_JOB": self._job.name,
+            "FLEET_BACKUP_ID": self._result.id or "",
+            "FLEET_BACKUP_KIND": chosen.kind if chosen else "",
+            "FLEET_BACKUP_TAG": chosen.tag if chosen else "",
+            "FLEET_BACKUP_OUTCOME": outcome,
+        }
+        run_hooks(self._job, point, environment, self._say)
+
+    def _open_log(self) -> None:
+        if self._config is None or self._job_name is None or self._request.dry_run:
+            return
+        run_id = "%s-restore-%s" % (utc_now().strftime("%Y%m%dT%H%M%SZ"), os.urandom(2).hex())
+        self._log = RunLog(self._config.state_dir, self._job_name, run_id)
+        self._result.log = self._log.path
+
+    def _warn(self, code: str, message: str) -> None:
+        self._result.warn(code, message)
+        self._say("%s: %s" % (code, message))
+
+    def _say(self, text: str) -> None:
+        self._progress.message(text)
+        if self._log is not None:
+            self._log.line(text)
+
+
+def _describe(plan: RestorePlan) -> str:
+    told = (plan.create_count, plan.overwrite_count, plan.remove_count, plan.unchanged_count)
+    return "%d new, %d overwritten, %d removed, %d unchanged" % told
