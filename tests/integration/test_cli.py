@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -388,3 +390,139 @@ def test_prune_says_why_and_a_dry_run_removes_nothing(cli):
     assert document["deleted"] == before[:2]
     assert cli.backups("notes") == before[2:]
     assert [r["job"] for r in cli.json("prune")["results"]] == ["app", "notes"]
+
+
+# Restoring
+
+
+def wreck(cli):
+    """Lose the application's data."""
+    app = cli.folder / "app"
+    (app / "market.db").unlink()
+    (app / "config.ini").write_text("nonsense")
+    shutil.rmtree(app / "static")
+    (app / "static" / "uploads").mkdir(parents=True)
+    (app / "static" / "uploads" / "picture-00.jpg").write_text("not a picture")
+
+
+def contents(cli):
+    """The application as it is: every file, and every row."""
+    app = cli.folder / "app"
+    files = {str(p.relative_to(app)): p.read_bytes() for p in app.rglob("*") if p.is_file() and p.suffix != ".db"}
+    with sqlite3.connect(app / "market.db") as database:
+        rows = database.execute("SELECT id, name FROM vehicle ORDER BY id").fetchall()
+    database.close()
+    return files, rows
+
+
+def test_what_was_lost_comes_back(cli):
+    before = contents(cli)
+    cli("run", "app")
+    wreck(cli)
+    shown = cli("restore", "app", "--yes").stdout
+    assert contents(cli) == before
+    (backup_id, safety_id) = cli.backups("app")
+    assert shown.startswith("restored %s of app from disk in " % backup_id)
+    assert "what was there before is in the backup %s" % safety_id in shown
+    assert "-pre-restore-" in safety_id
+    status = json.loads((cli.state / "app.json").read_text())
+    assert status["operations"]["restore"]["last_success"]["id"] == backup_id
+    line = json.loads((cli.state / "audit.log").read_text().splitlines()[-1])
+    assert (line["operation"], line["what"], line["outcome"]) == ("restore", backup_id, "success")
+
+
+def test_overwriting_without_a_confirmation_is_refused_and_touches_nothing(cli):
+    cli("run", "app")
+    wreck(cli)
+    (cli.folder / "app" / "market.db").write_text("other")
+    ended = cli("restore", "app", exit=11)
+    assert "--yes" in ended.stderr
+    assert cli.json("restore", "app", exit=11)["error"]["code"] == "confirmation-needed"
+    assert (cli.folder / "app" / "config.ini").read_text() == "nonsense"
+    assert (cli.folder / "app" / "market.db").read_text() == "other"
+    assert len(cli.backups("app")) == 1
+
+
+def test_a_dry_run_shows_what_would_be_overwritten(cli):
+    cli("run", "app")
+    wreck(cli)
+    shown = cli("restore", "app", "--dry-run").stdout
+    assert "overwrite %s" % (cli.folder / "app" / "config.ini") in shown
+    plan = {c["name"]: c["plan"] for c in cli.json("restore", "app", "--dry-run")["components"]}
+    assert plan["config"]["overwrite"] == [str(cli.folder / "app" / "config.ini")]
+    assert (plan["uploads"]["create_count"], plan["uploads"]["overwrite_count"]) == (19, 1)
+    assert (cli.folder / "app" / "config.ini").read_text() == "nonsense"
+
+
+def test_one_component_one_pattern_elsewhere(cli):
+    cli("run", "app")
+    place = cli.folder / "elsewhere"
+    cli("restore", "app", "--component", "uploads", "--include", "picture-0[12].jpg", "--to", str(place))
+    found = sorted(p.name for p in place.rglob("*") if p.is_file())
+    assert found == ["picture-01.jpg", "picture-02.jpg"]
+
+
+def test_the_folder_of_to_may_be_relative(cli):
+    cli("run", "notes")
+    cli("restore", "notes", "--to", "here", cwd=cli.folder)
+    assert [p.read_text() for p in (cli.folder / "here").rglob("a.txt")] == ["a note"]
+
+
+def test_at_chooses_the_backup_that_had_finished(cli):
+    note = cli.folder / "notes" / "a.txt"
+    cli("run", "notes")
+    first = cli.json("list", "notes")["jobs"][0]["backups"][0]
+    note.write_text("changed")
+    cli("run", "notes")
+    cli("restore", "notes", "--at", first["finished"], "--yes")
+    assert note.read_text() == "a note"
+    assert cli.json("restore", "notes", "--at", "2020-01-01", "--dry-run", exit=12)["error"]["code"] == "not-found"
+    assert "yesterday" in cli("restore", "notes", "--at", "soon", exit=2).stderr
+
+
+def test_restore_without_a_configuration_from_a_plain_folder(cli):
+    cli("run", "notes")
+    copy = cli.folder / "copy"
+    shutil.copytree(cli.store / "web1" / "notes", copy)
+    shutil.rmtree(cli.store)
+    (cli.folder / "notes" / "a.txt").unlink()
+    cli.path.unlink()
+    environment = {k: v for k, v in cli.environment().items() if k != "FLEET_BACKUP_CONFIG"}
+    ended = subprocess.run(
+        cli.argv("restore", "--from", str(copy), "--to", str(cli.folder / "new"), "--json"),
+        check=False, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert [p.read_text() for p in (cli.folder / "new").rglob("a.txt")] == ["a note"]
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_touched(cli):
+    cli("run", "notes")
+    (backup_id,) = cli.backups("notes")
+    (volume,) = (cli.store / "web1" / "notes" / backup_id).glob("notes.tar*")
+    volume.chmod(0o600)
+    data = bytearray(volume.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    volume.write_bytes(data)
+    (cli.folder / "notes" / "a.txt").write_text("newer")
+    document = cli.json("restore", "notes", "--yes", exit=9)
+    assert document["error"]["code"] == "integrity"
+    assert (cli.folder / "notes" / "a.txt").read_text() == "newer"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["restore"], 2),
+        (["restore", "nothing"], 12),
+        (["restore", "notes", "--backup", "2020"], 12),
+        (["restore", "notes", "--component", "nothing"], 12),
+        (["restore", "notes", "--store", "nothing"], 12),
+        (["restore", "--from", "/nowhere"], 12),
+        (["restore", "notes", "--backup", "2020", "--at", "today"], 12),
+    ],
+)
+def test_what_cannot_be_restored(cli, words, code):
+    cli("run", "notes")
+    document = cli.json(*words, exit=code)
+    assert document["outcome"] == "failure"

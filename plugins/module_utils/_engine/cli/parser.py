@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ..errors import ConfigurationError
 from . import verbs
+from .config_path import VARIABLE, default_config
 
 if t.TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ verbs:
 {verbs}
 
 options, before or after the verb:
-  --config PATH         a job file, or a folder of job files (default: $FLEET_BACKUP_CONFIG, or {config})
+  --config PATH         a job file, or a folder of job files (default: ${variable}, or {config})
   --json                write the result as one JSON document
   --query EXPRESSION    write only the part of the result that a JMESPath expression chooses
   --quiet, -q           write only warnings, errors and what list, show and version are asked for
@@ -36,17 +36,10 @@ configuration is wrong; docs/exit-codes.md lists all.
 """
 
 
-def default_config() -> str:
-    """Where the job files are when nothing else is said."""
-    if os.name == "nt":
-        return os.path.join(os.environ.get("PROGRAMDATA", "C:\\ProgramData"), "fleet-backup")
-    return "/etc/fleet-backup/"
-
-
 def help_text() -> str:
     """The help of the whole command."""
     lines = "\n".join("  %-20s  %s" % item for item in verbs.SUMMARIES.items())
-    return _HELP.format(verbs=lines, config=default_config())
+    return _HELP.format(verbs=lines, variable=VARIABLE, config=default_config())
 
 
 def split(argv: t.Sequence[str]) -> t.Tuple[t.Optional[str], t.List[str]]:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ..job import Config, load_config
 from ..progress import Progress
 from ..result import Result
-from .parser import default_config
+from .config_path import config_path
 
 if t.TYPE_CHECKING:
     import argparse
@@ -30,7 +29,7 @@ class Session:
 
     @property
     def config_path(self) -> str:
-        return self.arguments.config or os.environ.get("FLEET_BACKUP_CONFIG") or default_config()
+        return config_path(self.arguments.config)
 
     @property
     def config(self) -> Config:
