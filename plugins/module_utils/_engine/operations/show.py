@@ -124,9 +124,9 @@ def _find(places: t.Sequence[Catalog], wanted: str, result: ShowResult) -> t.Lis
         raise NotFoundError("there is a latest backup of each job; name the job, or one of: %s" % ", ".join(names))
     elif len(names) > 1:
         raise NotFoundError("%s is the beginning of several backups: %s" % (wanted, ", ".join(names)))
-    for place, error in problems:
-        if place.folder in folders and not isinstance(error, NotFoundError):
-            result.warn("store", str(error))
+    for place, problem in problems:
+        if place.folder in folders and not isinstance(problem, NotFoundError):
+            result.warn("store", str(problem))
     return found
 
 

@@ -76,10 +76,15 @@ class LocalStore(Store):
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
                     elif entry.is_file():
-                        objects.append(StoredObject(prefix + entry.name, entry.stat().st_size))
+                        size = _size(entry.path)
+                        if size is not None:
+                            objects.append(StoredObject(prefix + entry.name, size))
         except FileNotFoundError:
-            if not folder:
-                raise StoreUnavailableError("store %s: the folder %s does not exist" % (self.name, self.path)) from None
+            # A store that was never written to has no folder yet; one whose disk is not mounted lacks the parent too.
+            if not folder or not os.path.isdir(os.path.dirname(self.path)):
+                raise StoreUnavailableError(
+                    "store %s: the folder %s does not exist; is a disk not mounted?" % (self.name, self.path)
+                ) from None
         except OSError as error:
             raise self._error(error, folder) from error
         return sorted(objects, key=lambda o: o.key), sorted(folders)
@@ -258,6 +263,14 @@ def _rename_new(source: str, target: str) -> None:
         os.rename(source, target)
         return
     os.unlink(source)
+
+
+def _size(path: str) -> t.Optional[int]:
+    """The size of a file; None when it was deleted since it was listed, which must not end the listing."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None
 
 
 def _existing(path: str) -> str:
