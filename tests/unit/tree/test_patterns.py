@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -213,12 +214,32 @@ def test_the_same_as_git(repository: str, patterns: list[str], paths: list[tuple
         assume(False)
     with open(os.path.join(repository, ".git", "info", "exclude"), "wb") as file:
         file.write(os.fsencode("\n".join(patterns) + "\n"))
-    # A folder's name ends with a slash: git need not find it on the disk then.
-    asked = b"".join(os.fsencode(path + "/" * is_dir) + b"\0" for path, is_dir in paths)
+    # git looks at what is there; a trailing slash alone would have it match an empty name.
+    made = [path for path in paths if _make(repository, *path)]
     answer = subprocess.run(
-        ["git", "check-ignore", "--no-index", "-z", "--stdin"], cwd=repository, input=asked, capture_output=True, check=False
+        ["git", "check-ignore", "--no-index", "-z", "--stdin"],
+        cwd=repository,
+        input=b"".join(os.fsencode(path) + b"\0" for path, _ in made),
+        capture_output=True,
+        check=False,
     )
     assert answer.returncode in (0, 1), answer.stderr
     ignored = set(answer.stdout.split(b"\0"))
-    for path, is_dir in paths:
-        assert _by_walk(ours, path, is_dir) == (os.fsencode(path + "/" * is_dir) in ignored), (patterns, path, is_dir)
+    for name in os.listdir(repository):
+        if name != ".git":
+            place = os.path.join(repository, name)
+            (shutil.rmtree if os.path.isdir(place) else os.unlink)(place)
+    for path, is_dir in made:
+        assert _by_walk(ours, path, is_dir) == (os.fsencode(path) in ignored), (patterns, path, is_dir)
+
+
+def _make(repository: str, path: str, is_dir: bool) -> bool:
+    """Make a path; False when it cannot be that because it is something else already."""
+    place = os.path.join(repository, path)
+    try:
+        os.makedirs(place if is_dir else os.path.dirname(place), exist_ok=True)
+        if not is_dir:
+            open(place, "x").close()
+    except (FileExistsError, NotADirectoryError):
+        return False
+    return True
