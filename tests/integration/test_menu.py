@@ -191,3 +191,134 @@ def test_a_run_shows_a_bar_that_leaves_nothing_behind(cli):
     assert "back up database  [" in terminal.raw
     assert terminal.screen()[0].startswith("backup %s: " % backup_id)
     assert not [line for line in terminal.screen() if "back up" in line]
+
+
+# The restore that asks
+
+
+def damage(cli):
+    """A backup of notes is there, and its file was changed since; return the file."""
+    cli("run", "notes", "--tag", "daily")
+    note = cli.folder / "notes" / "a.txt"
+    note.write_text("changed")
+    return note
+
+
+@pytest.mark.parametrize(("answer", "code", "text"), [("notes", 0, "a note"), ("yes", 0, "a note"), ("y", 11, "changed")])
+def test_overwriting_is_shown_and_confirmed_by_typing(cli, answer, code, text):
+    note = damage(cli)
+    with Terminal(cli.argv("restore", "notes"), env=cli.environment()) as terminal:
+        terminal.expect("overwrite %s" % note)
+        terminal.expect("Type notes or yes")
+        terminal.expect(": ")
+        assert note.read_text() == "changed"
+        terminal.type(answer)
+        assert terminal.finish() == code
+    assert note.read_text() == text
+
+
+@pytest.mark.parametrize(("key", "code"), [("\x04", 11), ("\x03", 15), ("q", 11)])
+def test_leaving_the_confirmation_touches_nothing(cli, key, code):
+    note = damage(cli)
+    with Terminal(cli.argv("restore", "notes"), env=cli.environment()) as terminal:
+        terminal.expect("anything else to leave: ")
+        terminal.type(key)
+        assert terminal.finish() == code
+    assert note.read_text() == "changed"
+    assert len(cli.backups("notes")) == 1
+    cli("run", "notes")
+
+
+def test_with_json_nobody_is_asked(cli):
+    damage(cli)
+    with Terminal(cli.argv("restore", "notes", "--json"), env=cli.environment()) as terminal:
+        assert terminal.finish() == 11
+
+
+def test_nothing_is_asked_when_nothing_would_be_overwritten(cli):
+    note = damage(cli)
+    note.unlink()
+    with Terminal(cli.argv("restore", "notes"), env=cli.environment()) as terminal:
+        assert terminal.finish() == 0
+    assert note.read_text() == "a note"
+
+
+def test_without_arguments_everything_is_asked(cli):
+    cli("run", "app")
+    cli("run", "app")
+    (cli.folder / "app" / "config.ini").write_text("nonsense")
+    old, _new = cli.backups("app")
+    with Terminal(cli.argv("restore"), env=cli.environment()) as terminal:
+        terminal.expect("Which job?")
+        terminal.expect("q to leave): ")
+        terminal.type("1")
+        terminal.expect("Which backup?")
+        terminal.expect("Enter for 1): ")
+        terminal.type("2")
+        terminal.expect("Which components?")
+        terminal.expect("Enter for all): ")
+        terminal.type("3")
+        terminal.expect("Into which folder?")
+        terminal.expect("original place): ")
+        terminal.type("")
+        told = terminal.expect("anything else to leave: ")
+        assert old in told
+        assert "overwrite %s" % (cli.folder / "app" / "config.ini") in told
+        assert "database" not in told
+        terminal.type("app")
+        assert terminal.finish() == 0
+    assert "green" in (cli.folder / "app" / "config.ini").read_text()
+    assert json.loads((cli.state / "audit.log").read_text().splitlines()[-1])["what"] == old
+
+
+def test_the_one_that_asks_always_wants_a_confirmation(cli):
+    cli("run", "notes")
+    place = cli.folder / "new"
+    with Terminal(cli.argv("restore"), env=cli.environment()) as terminal:
+        for answer in ("2", "", str(place)):
+            terminal.expect("): ")
+            terminal.type(answer)
+        terminal.expect("into %s" % place)
+        terminal.expect("anything else to leave: ")
+        assert not place.exists()
+        terminal.type("no")
+        assert terminal.finish() == 11
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("answers", [[], ["2"], ["2", "1"]])
+@pytest.mark.parametrize("leave", ["q", "\x04"])
+def test_every_question_of_a_restore_can_be_left(cli, answers, leave):
+    note = damage(cli)
+    with Terminal(cli.argv("restore"), env=cli.environment()) as terminal:
+        for answer in [*answers, leave]:
+            terminal.expect("): ")
+            terminal.type(answer)
+        assert terminal.finish() == 2
+    assert note.read_text() == "changed"
+
+
+def test_the_menu_restores(cli):
+    note = damage(cli)
+    with Terminal(cli.argv("menu"), env=cli.environment()) as menu:
+        menu.expect(MENU)
+        choose(menu, "restore")
+        for answer in ("2", "1", ""):
+            menu.expect("): ")
+            menu.type(answer)
+        menu.expect("anything else to leave: ")
+        menu.type("notes")
+        menu.expect("restored ")
+        menu.expect(MENU)
+        menu.type("q")
+        assert menu.finish() == 0
+    assert note.read_text() == "a note"
+
+
+def test_a_lost_terminal_touches_nothing(cli):
+    note = damage(cli)
+    with Terminal(cli.argv("restore", "notes"), env=cli.environment()) as terminal:
+        terminal.expect("anything else to leave: ")
+        terminal.hang_up()
+        assert terminal.process.wait(60) != 0
+    assert note.read_text() == "changed"
