@@ -10,22 +10,24 @@ import pytest
 
 from _engine.errors import HookError
 from _engine.hooks import run_hooks
-from _engine.job import Compression, Hook, Job
+from _engine.job import parse_config
 
 
-def job_with(point, *commands, timeout=60):
-    return Job(
-        name="shop",
-        sources=(),
-        stores=(),
-        format="tar",
-        compression=Compression("zstd", 3),
-        retention={},
-        hooks={point: tuple(Hook(tuple(command), timeout) for command in commands)},
-        timezone=None,
-        max_age=None,
-        lock_timeout=0,
-    )
+def job_with(point, *commands, timeout="1m"):
+    return parse_config(
+        {
+            "host": "web1",
+            "stores": [{"name": "disk", "local": {"path": "/var/backups"}}],
+            "jobs": [
+                {
+                    "name": "shop",
+                    "sources": [{"name": "app", "files": {"paths": ["/srv/app"]}}],
+                    "stores": ["disk"],
+                    "hooks": {point: [{"command": list(command), "timeout": timeout} for command in commands]},
+                }
+            ],
+        }
+    ).job("shop")
 
 
 def touch(path, code=0):
@@ -33,7 +35,7 @@ def touch(path, code=0):
 
 
 def test_no_hooks_do_nothing():
-    run_hooks(job_with("before"), "before", {}, pytest.fail)
+    run_hooks(job_with("after"), "before", {}, pytest.fail)
 
 
 def test_a_hook_knows_what_it_runs_for(tmp_path):
@@ -96,4 +98,4 @@ def test_a_flood_of_output_does_not_flood_the_log():
 
 def test_a_hook_that_hangs_fails_in_time_and_says_which_option_helps():
     with pytest.raises(HookError, match=r"sleep did not finish in time .*after 1 s; its timeout option"):
-        run_hooks(job_with("before", ["sleep", "600"], timeout=1), "before", {}, lambda line: None)
+        run_hooks(job_with("before", ["sleep", "600"], timeout="1s"), "before", {}, lambda line: None)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 
 from .errors import ConfigurationError
-from .system import sync_folder
 
 
 def private_folder(path: str) -> str:
@@ -26,23 +25,6 @@ def private_folder(path: str) -> str:
 def open_private(path: str, flags: int) -> int:
     """Open (and with ``O_CREAT`` make, mode 0600) a file; return its descriptor. Links are not followed. Raises OSError."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)
-
-
-def replace_private(path: str, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that after a crash it holds either the old bytes or the new ones. Raises OSError."""
-    temporary = "%s.new-%s" % (path, os.urandom(4).hex())
-    fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    try:
-        try:
-            write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    sync_folder(os.path.dirname(path))
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 import typing as t
 
+from .names import printable
 from .private import open_private, private_folder, write_all
 from .result import iso, utc_now
 
@@ -40,7 +41,8 @@ class RunLog:
 
     def line(self, text: str) -> None:
         """Add one line. Line breaks and control characters in it are escaped: names of files may hold them."""
-        data = ("%s %s\n" % (iso(utc_now()), one_line(text))).encode("utf-8")
+        line = printable(text.encode("utf-8", "backslashreplace"))
+        data = ("%s %s\n" % (iso(utc_now()), line)).encode("utf-8")
         with self._lock:
             if len(self._lines) + len(data) <= KEPT_BYTES:
                 self._lines += data
@@ -64,16 +66,6 @@ class RunLog:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
-
-
-def one_line(text: str) -> str:
-    """``text`` as one line that shows on any terminal as it is: what is not printable, and ``\\``, as Python escapes.
-
-    Bytes of names that are not UTF-8 (surrogate escapes) become ``\\udcxx``.
-    """
-    if text.isprintable() and "\\" not in text:
-        return text
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _trim(folder: str, keep: int) -> None:

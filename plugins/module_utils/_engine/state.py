@@ -26,7 +26,8 @@ import typing as t
 
 from .errors import FleetBackupError
 from .lock import JobLock
-from .private import open_private, private_folder, replace_private, write_all
+from .private import open_private, private_folder, write_all
+from .replacement import Replacement
 from .result import FAILURE, Notice, Result, iso, utc_now
 from .system import current_user
 
@@ -142,7 +143,9 @@ class State:
                 if _is_newer(status):
                     return
                 change(status)
-                replace_private(path, json.dumps(status, indent=2).encode("ascii") + b"\n")
+                with Replacement(path, 0o600) as new:
+                    new.write(json.dumps(status, indent=2).encode("ascii") + b"\n")
+                    new.commit()
         except OSError as error:
             self._notice("%s: the status of the job cannot be written: %s" % (path, error.strerror))
         except FleetBackupError as error:

@@ -34,7 +34,7 @@ class ShowResult(Result):
         self._catalog: t.Optional[Catalog] = None
         self._manifest: t.Optional[Manifest] = None
         self._component: t.Optional[str] = None
-        self._with_entries = False
+        self.with_entries = False
 
     def entries(self) -> t.Iterator[t.Tuple[str, Entry]]:
         """Yield ``(component, entry)`` in the order of the index, read from the store as they are asked for.
@@ -57,13 +57,13 @@ class ShowResult(Result):
     def to_dict(self) -> t.Dict[str, t.Any]:
         """Plain data. An index that turns out to be damaged makes the result a failure."""
         entries = []
-        if self._with_entries and self.outcome != FAILURE:
+        if self.with_entries and self.outcome != FAILURE:
             try:
                 entries = [{"component": component, **entry} for component, entry in self.entries()]
             except FleetBackupError as error:
                 self.fail(error)
         data = super().to_dict()
-        if self._with_entries:
+        if self.with_entries:
             data["entries"] = entries
         return data
 
@@ -140,7 +140,7 @@ def _fill(result: ShowResult, found: t.Sequence[t.Tuple[Catalog, str]], componen
     result.store = catalog.store.name
     result.copies = [place.store.name for place, _backup_id in found]
     result._catalog, result._manifest = catalog, manifest
-    result._component, result._with_entries = component, files
+    result._component, result.with_entries = component, files
 
 
 def _read(found: t.Sequence[t.Tuple[Catalog, str]], result: ShowResult) -> t.Tuple[Catalog, Manifest]:

@@ -52,7 +52,7 @@ def show(result: ShowResult, console: Console) -> None:
     if result.backup is None:
         return
     _show_backup(result, result.backup, console)
-    if result._with_entries:
+    if result.with_entries:
         console.line()
         console.lines(entry_line(component, entry) for component, entry in result.entries())
 
