@@ -84,7 +84,6 @@ def test_verbose_tells_each_step_on_stderr(cli):
         (["rnu", "app"], 2, "did you mean run?"),
         (["run"], 2, "the jobs are: app, notes"),
         (["run", "app", "--all"], 2, "the jobs are: app, notes"),
-        (["run", "app", "--kind", "differential"], 2, "use full"),
         (["run", "app", "--kind", "everything"], 2, "everything"),
         (["run", "app", "--tag", "Not A Tag"], 2, "tag"),
         (["run", "nothing"], 12, "the jobs are: app, notes"),
@@ -288,6 +287,9 @@ def test_help_needs_no_configuration(cli):
     cli.path.unlink()
     assert "restore" in cli("--help").stdout
     assert "--dry-run" in cli("run", "--help").stdout
+    assert cli("help").stdout == cli("-h").stdout == cli("--help").stdout
+    assert cli("help", "run").stdout == cli("run", "-h").stdout
+    assert "did you mean run?" in cli("help", "rnu", exit=2).stderr
     assert cli("--version").stdout == cli("version").stdout
 
 

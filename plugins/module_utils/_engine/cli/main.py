@@ -22,6 +22,9 @@ def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
     """Run the command and return its exit code (docs/exit-codes.md)."""
     words = list(sys.argv[1:] if argv is None else argv)
     verb, rest = split(words)
+    if verb == "help":
+        words = [*rest, "--help"]
+        verb, rest = split(words)
     if verb is None and not {"--help", "-h"}.isdisjoint(rest):
         Console().lines(help_text().splitlines())
         return 0
