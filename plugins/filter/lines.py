@@ -73,7 +73,35 @@ def _prune(job: str, result: Result) -> t.Iterator[str]:
             yield "%s on %s: %-12s %s: %s" % (job, store["store"], word, verdict["id"], ", ".join(verdict["reasons"]))
 
 
-_TELL: t.Dict[str, t.Callable[[str, Result], t.Iterator[str]]] = {"backup": _backup, "list": _list, "prune": _prune}
+def _restore(job: str, result: Result) -> t.Iterator[str]:
+    if result["error"]:
+        if result["undone"]:
+            yield "%s: everything was put back as it was" % job
+        return
+    verb = "would restore" if result["dry_run"] else "restored"
+    yield "%s: %s %s from store %s" % (job, verb, result["id"], result["store"])
+    for component in result["components"]:
+        plan = component["plan"]
+        counts = tuple(plan[key + "_count"] for key in ("create", "overwrite", "remove", "unchanged"))
+        yield "  %s: %d new, %d overwritten, %d removed, %d unchanged" % (component["name"], *counts)
+        if result["dry_run"]:
+            for key in ("overwrite", "remove"):
+                yield from ("    %s %s" % (key, path) for path in plan[key][:_SHOWN])
+                if plan[key + "_count"] > _SHOWN:
+                    yield "    ... and %d more to %s" % (plan[key + "_count"] - _SHOWN, key)
+    if result["safety_backup"]:
+        yield "  what was there before is in %s" % result["safety_backup"]
+
+
+#: How many paths of a plan are shown; the result has them all.
+_SHOWN = 10
+
+_TELL: t.Dict[str, t.Callable[[str, Result], t.Iterator[str]]] = {
+    "backup": _backup,
+    "list": _list,
+    "prune": _prune,
+    "restore": _restore,
+}
 
 
 def lines(registered: t.Mapping[str, t.Any]) -> t.List[str]:

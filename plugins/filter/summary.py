@@ -34,7 +34,7 @@ _value:
 
 import typing as t
 
-_KEPT = ("outcome", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale")
+_KEPT = ("outcome", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale", "safety_backup")
 
 
 def results(registered: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, t.Mapping[str, t.Any]]]:

@@ -212,3 +212,68 @@ def test_defaults_for_all_modules_at_once(ansible, place, options):
     done = ansible.playbook("-i", "localhost,", place / "play.yml")
     assert done.returncode == 0, done.stdout
     assert len(list((place / "store" / "here" / "app").glob("*.json"))) == 1
+
+
+def restore(options, **more):
+    return {"fleet.backup.restore": {**options, **more}}
+
+
+def test_a_restore_plans_in_check_mode_asks_for_confirmation_and_brings_back(ansible, place, options):
+    source = place / "app" / "tree"
+    (taken,) = ansible.tasks(backup(options))
+    original = trees.snapshot(place / "app")
+    victim = next(path for path in sorted(source.rglob("*")) if path.is_file())
+    victim.write_text("overwritten")
+    (place / "app" / "app.db").unlink()
+    harmed = everything(place)
+
+    (plan,) = ansible.tasks(restore(options), options=["--check", "--diff"])
+    assert everything(place) == harmed
+    tree, database = plan["restore"]["components"]
+    assert tree["plan"]["overwrite"][-1:] == [str(victim)]
+    assert database["plan"]["create"] == [str(place / "app" / "app.db")]
+    assert "%s  as it was\n" % victim in plan["diff"][0]["before"]
+    assert "%s  as in the backup\n" % victim in plan["diff"][0]["after"]
+
+    (refused,) = ansible.tasks(restore(options))
+    assert (refused["failed"], refused["error"]["code"]) == (True, "confirmation-needed")
+    assert everything(place) == harmed
+
+    done, again = ansible.tasks(restore(options, confirm=True), restore(options, backup=taken["backup"]["id"], confirm=True))
+    assert done["changed"]
+    assert done["restore"]["id"] == taken["backup"]["id"]
+    assert done["restore"]["safety_backup"].split("-", 1)[1].startswith("full-pre-restore-")
+    assert again["restore"]["components"][0]["plan"]["overwrite_count"] == 0
+    assert trees.differences(original, trees.snapshot(place / "app"), ignore=("mtime_ns", "content", "size")) == []
+    assert (
+        trees.differences(
+            {path: node for path, node in original.items() if path.startswith(b"tree")},
+            {path: node for path, node in trees.snapshot(place / "app").items() if path.startswith(b"tree")},
+        )
+        == []
+    )
+    with contextlib.closing(sqlite3.connect(place / "app" / "app.db")) as connection:
+        assert connection.execute("SELECT count(*), sum(n) FROM numbers").fetchone() == (100, 4950)
+
+
+def test_a_part_is_restored_elsewhere_without_any_configuration(ansible, place, options):
+    wanted = next(path for path in sorted((place / "app" / "tree").rglob("*")) if path.is_file())
+    (taken,) = ansible.tasks(backup(options))
+    folder = place / "copied"
+    (place / "store" / "here" / "app").rename(folder)
+    before = trees.snapshot(place / "app")
+    (done,) = ansible.tasks(
+        {
+            "fleet.backup.restore": {
+                "from_dir": str(folder),
+                "components": ["tree"],
+                "include": [wanted.name],
+                "to": str(place / "out"),
+            }
+        }
+    )
+    assert (done["changed"], done["restore"]["id"]) == (True, taken["backup"]["id"])
+    restored = [path for path in (place / "out").rglob("*") if path.is_file()]
+    assert wanted.read_bytes() in [path.read_bytes() for path in restored]
+    assert {path.name for path in restored} == {wanted.name}
+    assert trees.snapshot(place / "app") == before

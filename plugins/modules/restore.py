@@ -1,0 +1,262 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+
+# Copyright (c) The fleet.backup project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore
+short_description: Bring back a backup, or a part of one
+version_added: 0.1.0
+description:
+  - Checks the backup, stages everything beside its place and then swaps it in. When anything fails, all is put back as it was.
+  - What is there now is backed up first, with the tag V(pre-restore).
+  - A database that is in use is restored through the database itself, so that the application needs no stop.
+author:
+  - The fleet.backup project (!UNKNOWN)
+extends_documentation_fragment:
+  - fleet.backup._attributes
+  - fleet.backup._job
+attributes:
+  check_mode:
+    support: full
+    details: Verifies the backup and lists what would be overwritten, made and removed. Writes nothing.
+  diff_mode:
+    support: full
+    details: Shows what is, or would be, overwritten, made and removed.
+  idempotent:
+    support: partial
+    details: What is already as in the backup is left alone, but restoring over it again takes another safety backup.
+options:
+  backup:
+    description:
+      - The backup to restore, an id, the beginning of an id that is unique, or V(latest).
+    type: str
+    default: latest
+  at:
+    description:
+      - The newest backup that had finished by then. A time such as V(2026-11-22T14:30:00Z) or V(2026-11-22), or an age such
+        as V(2h).
+    type: str
+  components:
+    description:
+      - The names of the components to restore. Default is all.
+    type: list
+    elements: str
+    default: []
+  include:
+    description:
+      - Patterns, as in C(.gitignore), of the files to restore. Default is all.
+    type: list
+    elements: str
+    default: []
+  to:
+    description:
+      - A folder to restore into, instead of the original place.
+    type: path
+  store:
+    description:
+      - The name of the store to restore from. Default is the first of the job's that has the backup intact.
+    type: str
+  from_dir:
+    description:
+      - A plain folder with backups, such as a copy of a store, to restore from. O(config) or O(job) are then not needed.
+    type: path
+  delete:
+    description:
+      - Also remove what is there now and is not in the backup, as far as the job would have backed it up.
+    type: bool
+    default: false
+  set_ids:
+    description:
+      - Restore set-user-ID and set-group-ID bits. Without it they are left out, because whoever can write to a store could
+        otherwise gain the rights of others.
+    type: bool
+    default: false
+  devices:
+    description:
+      - Restore device nodes.
+    type: bool
+    default: false
+  confirm:
+    description:
+      - Must be V(true) when anything that exists would be overwritten or removed.
+    type: bool
+    default: false
+  safety_backup:
+    description:
+      - Back up first what is there now.
+    type: bool
+    default: true
+seealso:
+  - module: fleet.backup.backup
+  - module: fleet.backup.backup_info
+"""
+
+EXAMPLES = r"""
+- name: See what a restore would overwrite
+  fleet.backup.restore:
+    config: /etc/fleet-backup
+    name: marketplace
+  check_mode: true
+  diff: true
+
+- name: Bring back the state of last night
+  fleet.backup.restore:
+    config: /etc/fleet-backup
+    name: marketplace
+    at: "2026-11-22T06:00:00Z"
+    confirm: true
+
+- name: Look at the pictures of one vehicle without touching anything
+  fleet.backup.restore:
+    config: /etc/fleet-backup
+    name: marketplace
+    components: [uploads]
+    include: ["vehicle-0042-*"]
+    to: /tmp/look
+"""
+
+RETURN = r"""
+restore:
+  description: What was restored, or would be.
+  returned: always
+  type: dict
+  contains:
+    outcome:
+      description: V(success), V(warning) or V(failure).
+      type: str
+      sample: success
+    id:
+      description: The backup that was chosen.
+      type: str
+      sample: 20261122T020000Z-full-daily-3f9a
+    store:
+      description: The store that it was read from.
+      type: str
+      sample: disk
+    to:
+      description: The folder that it was restored into. None for the original place.
+      type: str
+      sample: /tmp/look
+    safety_backup:
+      description: The id of the backup of what was there before.
+      type: str
+      sample: 20261122T143000Z-full-pre-restore-91b2
+    undone:
+      description: Whether the restore failed after it had begun to change things, and all is as it was before.
+      type: bool
+      sample: false
+    components:
+      description: What became, or would become, of each component.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The name of the component.
+          type: str
+          sample: uploads
+        source:
+          description: The driver of its source.
+          type: str
+          sample: files
+        entries:
+          description: The entries of the whole component.
+          type: int
+          sample: 212
+        bytes:
+          description: The bytes of the whole component.
+          type: int
+          sample: 9437184
+        plan:
+          description:
+            - C(overwrite), C(create) and C(remove) name at most 1000 paths each. C(overwrite_count), C(create_count),
+              C(remove_count) and C(unchanged_count) are complete.
+          type: dict
+          sample: {overwrite: [], create: [/tmp/look/vehicle-0042-0.jpg], remove: [], overwrite_count: 0, create_count: 1,
+                   remove_count: 0, unchanged_count: 0}
+    log:
+      description: The log of the run on the host.
+      type: str
+      sample: /var/lib/fleet-backup/logs/marketplace/20261122T143000Z-restore-91b2.log
+error:
+  description: What went wrong. C(code) is stable.
+  returned: on failure
+  type: dict
+  sample: {code: confirmation-needed, message: "restoring it would overwrite 3 existing things"}
+"""
+
+import typing as t
+
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
+from ansible_collections.fleet.backup.plugins.module_utils._engine.moment import parse_moment
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.restore import (
+    RestoreRequest,
+    RestoreResult,
+    restore,
+)
+
+
+def _restore(params: t.Dict[str, t.Any], check_mode: bool) -> RestoreResult:
+    config, job = (None, None) if params["config"] is None and params["job"] is None else chosen_job(params)
+    request = RestoreRequest(
+        backup=params["backup"],
+        at=None if params["at"] is None else parse_moment(params["at"], job.timezone if job else None),
+        components=tuple(params["components"]),
+        include=tuple(params["include"]),
+        to=params["to"],
+        store=params["store"],
+        from_dir=params["from_dir"],
+        delete=params["delete"],
+        set_ids=params["set_ids"],
+        devices=params["devices"],
+        dry_run=check_mode,
+        confirm=params["confirm"],
+        safety_backup=params["safety_backup"],
+    )
+    return restore(config, job.name if job else None, request)
+
+
+def _diff(result: RestoreResult) -> t.List[t.Dict[str, str]]:
+    """For each component what is there now and will be replaced or removed; what will be there instead."""
+    differences = []
+    for component in result.components:
+        plan = component.plan
+        before = [(path, "as it was") for path in plan.overwrite] + [(path, "") for path in plan.remove]
+        after = [(path, "as in the backup") for path in plan.overwrite] + [(path, "") for path in plan.create]
+        name = "%s of %s" % (component.name, result.id)
+        differences.append(
+            {
+                "before": "".join(["%s  %s\n" % line for line in sorted(before)]),
+                "after": "".join(["%s  %s\n" % line for line in sorted(after)]),
+                "before_header": name,
+                "after_header": name,
+            }
+        )
+    return differences
+
+
+def main() -> None:
+    spec = job_spec(
+        backup={"type": "str", "default": "latest"},
+        at={"type": "str"},
+        components={"type": "list", "elements": "str", "default": []},
+        include={"type": "list", "elements": "str", "default": []},
+        to={"type": "path"},
+        store={"type": "str"},
+        from_dir={"type": "path"},
+        delete={"type": "bool", "default": False},
+        set_ids={"type": "bool", "default": False},
+        devices={"type": "bool", "default": False},
+        confirm={"type": "bool", "default": False},
+        safety_backup={"type": "bool", "default": True},
+    )
+    run_module("restore", _restore, diff=_diff, **{**spec, "required_one_of": [("config", "job", "from_dir")]})
+
+
+if __name__ == "__main__":
+    main()
