@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from collection import ROOT, copy_collection, prepare_sanity
+from collection import COLLECTIONS, ROOT, copy_collection, prepare_sanity
 
 BIN = Path(sys.executable).parent
 CI = os.environ.get("CI") == "true"
@@ -71,6 +71,7 @@ def main(names: t.Sequence[str]) -> int:
         sys.stderr.write("there is no check %s; there are: lint, %s\n" % (", ".join(unknown), ", ".join(known)))
         return 2
     os.environ["PATH"] = "%s%s%s" % (BIN, os.pathsep, os.environ.get("PATH", ""))
+    os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS.parent)
     chosen = [check for check in CHECKS if not names or check.name in names or ("lint" in names and check.quick)]
     outcomes = [(check.name, *_run(check)) for check in chosen]
     sys.stdout.write("\n%s\n" % ("=" * 78))

@@ -33,7 +33,7 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install"] + arguments))
 def copy_collection() -> Path:
     """Make the copy equal to the tracked files of the work tree, and return its path."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    names = {name for name in os.fsdecode(listed).split("\0") if name and os.path.lexists(ROOT / name)}
+    names = {name for name in os.fsdecode(listed).split("\0") if _belongs(name) and os.path.lexists(ROOT / name)}
     COPY.mkdir(parents=True, exist_ok=True)
     # A repository of its own: Ansible's tools look for one upwards, and would find that this one ignores build/.
     subprocess.run(["git", "init", "-q"], cwd=COPY, check=True)
@@ -51,6 +51,11 @@ def copy_collection() -> Path:
             target.unlink(missing_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
     return COPY
+
+
+def _belongs(name: str) -> bool:
+    """Whether a file is the collection's: the tests and the tools of its developers have checks of their own."""
+    return bool(name) and (name == "tests/config.yml" or not name.startswith(("tests/", "tools/")))
 
 
 def prepare_sanity() -> t.Dict[str, str]:

@@ -88,7 +88,7 @@ class ObjectUpload:
         self._size += len(data)
         if len(self._uploads) == 1:
             # The common case, without the detour: this is called for every frame.
-            ((store, upload),) = self._uploads.items()
+            store, upload = next(iter(self._uploads.items()))
             try:
                 upload.write(data)
             except FleetBackupError as error:

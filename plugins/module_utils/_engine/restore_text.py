@@ -37,7 +37,7 @@ def restore_text(host: str, job: str, backup_id: str, components: t.Sequence[Com
     """The content of RESTORE.txt: lines indented by four spaces are commands."""
     tools: t.List[str] = []
     for component in components:
-        tools += [tool for tool in (["tar"] if component.format == "tar" else []) + _TOOLS[component.compression]]
+        tools += (["tar"] if component.format == "tar" else []) + _TOOLS[component.compression]
     text = _HEAD.format(id=backup_id, job=job, host=host, tools=", ".join(dict.fromkeys(tools)) or "cat")
     for number, component in enumerate(components, 2):
         text += "\n%d. Component %s (source: %s), into restored/%s:\n\n" % (

@@ -101,7 +101,7 @@ def _open(path: str) -> int:
 
 def _crc(fd: int, buffer: mmap.mmap, window: _Window) -> int:
     """The CRC-32 of a window, as read; of fewer bytes if the file is shorter."""
-    offset, size, _ = window
+    offset, size, _place = window
     end = offset + size
     crc = 0
     # A direct read begins at a block; what stands before the window is skipped.

@@ -142,7 +142,7 @@ class Comparison:
         stack: t.List[Frame] = []
         try:
             for path, entry, is_parent in self.selection.of(self._listing(self._component.entries())):
-                parent, _, name = path.rpartition(b"/")
+                parent, _slash, name = path.rpartition(b"/")
                 while stack and stack[-1].path != parent:
                     yield from self._leave(stack)
                 if not stack:

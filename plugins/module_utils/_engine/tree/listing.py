@@ -40,7 +40,7 @@ def listing(component: str, entries: t.Iterable[Entry], roots: t.Sequence[Root])
             kind = entry["type"]
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise IntegrityError("component %s: an entry has no path or type: %s" % (component, error)) from None
-        parent, _, name = path.rpartition(b"/")
+        parent, _slash, name = path.rpartition(b"/")
         if name in _NO_NAMES or b"\0" in name:
             raise refuse(path, "its name is none that a file can have")
         while stack and stack[-1][0] != parent:
@@ -69,7 +69,7 @@ def stored_size(entry: Entry) -> int:
     """How many bytes of a file the archive holds: all of them, or those of its segments."""
     segments = entry.get("segments")
     size: int = entry["size"]
-    return size if segments is None else sum(length for _, length in segments)
+    return size if segments is None else sum(length for _start, length in segments)
 
 
 def _check(path: bytes, entry: Entry, kind: str) -> None:
@@ -118,6 +118,6 @@ def _check_content(entry: Entry) -> None:
 
 
 def _number(value: t.Any, least: int = 0, most: int = _LARGEST) -> int:
-    if type(value) is not int or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError("%r is no number that can be here" % (value,))
     return value

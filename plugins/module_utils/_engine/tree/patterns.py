@@ -105,7 +105,7 @@ class _Pattern:
     @property
     def suffix(self) -> t.Optional[bytes]:
         """What a matching name ends with, when the pattern is ``*`` and a text."""
-        if not self.anchored and [kind for kind, _ in self.tokens] == [_STAR, _TEXT]:
+        if not self.anchored and [kind for kind, _value in self.tokens] == [_STAR, _TEXT]:
             return self.tokens[1][1]
         return None
 
@@ -267,7 +267,7 @@ def _expressions(tokens: t.Sequence[Token]) -> t.Iterator[bytes]:
             continue
         if kind == _STAR:
             ahead = tokens[number + 1 : number + 3]
-            skip_text = [k for k, _ in ahead] == [_TEXT, _STAR] and b"/" not in ahead[0][1]
+            skip_text = [k for k, _value in ahead] == [_TEXT, _STAR] and b"/" not in ahead[0][1]
             if skip_text:
                 # Between two stars the first place of a text is as good as any other. Found once and kept (a lookahead is
                 # never tried again), so that many stars cost no more than one.

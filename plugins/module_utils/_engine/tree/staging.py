@@ -282,7 +282,7 @@ class Staging:
 
     def _parent(self, path: bytes) -> t.Tuple[Folder, bytes]:
         """The folder that ``path`` lies in, reached without following a link, and its name there. It stays open for the next."""
-        parent, _, name = path.rpartition(b"/")
+        parent, _slash, name = path.rpartition(b"/")
         while self._parents and not (parent == self._parents[-1][0] or parent.startswith(self._parents[-1][0] + b"/")):
             self._parents.pop()[1].close()
         reached, folder = self._parents[-1] if self._parents else (b"", self._holder)
