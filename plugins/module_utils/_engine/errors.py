@@ -122,3 +122,17 @@ class InterruptedRunError(FleetBackupError):
 
     code = "interrupted"
     exit_code = 15
+
+
+class DecryptionError(FleetBackupError):
+    """What is encrypted cannot be opened: no identity was given, none of them matches, or the passphrase is wrong."""
+
+    code = "decryption"
+    exit_code = 16
+
+
+class UntrustedError(IntegrityError):
+    """A backup is not signed by the host that it claims to be of; ``objects`` names its manifest or mark."""
+
+    code = "untrusted"
+    exit_code = 17
