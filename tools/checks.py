@@ -38,10 +38,26 @@ def _python(*arguments: str) -> t.Tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
+_CONFIGURED = ("--config-file", str(ROOT / "pyproject.toml"))
+_FRONT = tuple(
+    argument
+    for part in ("modules", "module_utils._ansible", "filter", "lookup")
+    for argument in ("-p", "ansible_collections.fleet.backup.plugins.%s" % part)
+)
+
+
+def _collections() -> Path:
+    """Where the front can be imported by the name that Ansible gives it."""
+    copy_collection()
+    return COLLECTIONS.parent
+
+
 CHECKS = (
     Check("ruff", _python("-m", "ruff", "check", "."), quick=True),
     Check("format", _python("-m", "ruff", "format", "--check", "."), quick=True),
     Check("mypy", _python("-m", "mypy"), quick=True),
+    Check("mypy-front", _python("-m", "mypy", *_CONFIGURED, *_FRONT), quick=True, folder=_collections),
+    Check("mypy-tools", _python("-m", "mypy", *_CONFIGURED, str(ROOT / "tools")), quick=True),
     Check("drift", _python("tools/generate.py", "--check"), quick=True),
     Check("shellcheck", ("shellcheck", ".ci/run", "tools/demo", "tests/containers/build.sh"), quick=True, needs=("shellcheck",)),
     Check("pytest", _python("-m", "pytest", "-n", "2", "-m", "not soak", "tests")),
