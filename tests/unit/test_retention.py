@@ -77,6 +77,11 @@ class TestRules:
         assert "within 1d" in reasons(backups, backups[1], policy(keep_within="24h"))
         assert reasons(backups, backups[2], policy(keep_within="24h")) == ["older than 1d"]
 
+    @pytest.mark.parametrize("text, told", [("45m", "45m"), ("36h", "36h"), ("48h", "2d"), ("2w", "14d"), ("90s", "90s")])
+    def test_durations_are_told_as_people_write_them(self, text, told):
+        backups = days(50)
+        assert "older than %s" % told in reasons(backups, backups[-1], policy(keep_within=text))
+
     def test_rules_add_up(self):
         backups = days(400)
         rules = policy(keep_daily=7, keep_weekly=5, keep_monthly=12, keep_yearly=2)
@@ -197,8 +202,18 @@ class TestBrakes:
 
     def test_what_a_restore_overwrote_does_not_stand_in_for_a_backup(self):
         saved, daily = days(2, tag="pre-restore"), days(4, "2026-11-10T02:00")
-        rules = policy(keep_within="1d", tags=[{"name": "pre-restore", "keep_within": "1d"}], min_keep=2)
+        rules = policy(keep_within="1h", tags=[{"name": "pre-restore", "keep_within": "1h"}], min_keep=2)
         assert kept(daily + saved, rules) == {saved[0].id, daily[0].id, daily[1].id}
+
+    def test_the_newest_stays_also_with_warnings_behind_what_a_restore_overwrote(self):
+        newest = backup("2026-11-22T02:00", kind="incremental", outcome="warning")
+        backups = [backup("2026-11-23T02:00", tag="pre-restore"), newest, *days(3, "2026-11-10T02:00")]
+        assert reasons(backups, newest, policy(keep_within="1h")) == ["newest complete backup"]
+
+    def test_now_is_not_the_future(self):
+        backups = [backup(NOW), *days(3)]
+        assert kept(backups, policy(keep_last=1)) == {backups[0].id}
+        assert "last 1/1" in reasons(backups, backups[0], policy(keep_last=1))
 
     def test_min_keep(self):
         backups = days(5, "2025-01-01T02:00")
