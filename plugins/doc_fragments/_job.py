@@ -94,6 +94,15 @@ options:
                   - ignore
                   - warning
                   - failure
+              detect:
+                description:
+                  - 'How an incremental backup tells that a file has not changed. V(times): by its size, times and inode.
+                    V(checksum): by reading it again.'
+                type: str
+                default: times
+                choices:
+                  - times
+                  - checksum
           sqlite:
             description:
               - An SQLite database, copied consistently while the application writes to it.
@@ -338,6 +347,15 @@ options:
             host''s.'
           - For example V(Europe/Madrid).
         type: str
+      full_every:
+        description:
+          - A run that asks for an increment takes a full backup when the last full one is older than this.
+        type: str
+        default: 30d
+      max_increments:
+        description:
+          - The same when there are this many increments since the last full one.
+        type: int
       max_age:
         description:
           - The backup counts as stale when the newest is older than this.

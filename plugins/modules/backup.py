@@ -38,8 +38,10 @@ options:
   kind:
     description:
       - What the backup holds. A V(full) backup needs no other backup to be restored.
+      - An V(incremental) backup stores what changed since the last backup, a V(differential) one what changed since the last full
+        one; both need the backups that they refer to. Without a usable one the backup is full, and the result says why.
     type: str
-    choices: [full]
+    choices: [full, differential, incremental]
     default: full
   unless_newer_than:
     description:
@@ -195,7 +197,7 @@ def _diff(result: BackupResult) -> t.Dict[str, str]:
 def main() -> None:
     spec = job_spec(
         tag={"type": "str", "default": "manual"},
-        kind={"type": "str", "choices": ["full"], "default": "full"},
+        kind={"type": "str", "choices": ["full", "differential", "incremental"], "default": "full"},
         unless_newer_than={"type": "str"},
     )
     run_module("backup", _backup, diff=_diff, **spec)

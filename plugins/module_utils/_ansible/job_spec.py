@@ -32,6 +32,7 @@ SPEC: t.Dict[str, t.Any] = {
                             "one_file_system": {"type": "bool", "default": False},
                             "on_unreadable": {"type": "str", "default": "warning", "choices": ["warning", "failure"]},
                             "on_changed": {"type": "str", "default": "warning", "choices": ["ignore", "warning", "failure"]},
+                            "detect": {"type": "str", "default": "times", "choices": ["times", "checksum"]},
                         },
                     },
                     "sqlite": {
@@ -127,6 +128,8 @@ SPEC: t.Dict[str, t.Any] = {
                 },
             },
             "timezone": {"type": "str"},
+            "full_every": {"type": "str", "default": "30d"},
+            "max_increments": {"type": "int"},
             "max_age": {"type": "str"},
             "lock_timeout": {"type": "str", "default": "0s"},
         },

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .errors import IntegrityError, NotFoundError
 from .manifest import SUMS, Manifest
-from .names import SAFETY_TAG, is_host, is_name, parse_backup_id
+from .names import is_host, is_name, is_safety, parse_backup_id
 from .result import from_iso, iso
 from .stores import Store
 
@@ -163,7 +163,7 @@ class Catalog:
     def _latest(self, scan: Scan, at: t.Optional[datetime.datetime]) -> str:
         if not scan.complete:
             raise NotFoundError("there is no complete backup in %s; %s" % (self.place, _instead(scan, "")))
-        regular = [i for i in scan.complete if not _is_safety(i)] or scan.complete
+        regular = [i for i in scan.complete if not is_safety(i)] or scan.complete
         if at is None:
             return regular[-1]
         for backup_id in reversed(regular):
@@ -231,12 +231,6 @@ def hosts(store: Store) -> t.List[str]:
 def jobs(store: Store, host: str) -> t.List[str]:
     """The jobs of a host that have backups on a store; those of tenants are ``<job>@<tenant>``."""
     return [name for name in store.list(host)[1] if is_name(name.partition("@")[0])]
-
-
-def _is_safety(backup_id: str) -> bool:
-    """Whether it is what a restore saved of the state that it replaced: nobody means that by the latest backup."""
-    parts = parse_backup_id(backup_id)
-    return parts is not None and parts.tag == SAFETY_TAG
 
 
 def _some(ids: t.Sequence[str]) -> str:

@@ -83,6 +83,13 @@ JOB = (
         "The time zone of the retention's hours, days, weeks, months and years, as in the IANA database. Default: the host's.",
         example="Europe/Madrid",
     ),
+    Option(
+        "full_every",
+        "duration",
+        "A run that asks for an increment takes a full backup when the last full one is older than this.",
+        default="30d",
+    ),
+    Option("max_increments", "int", "The same when there are this many increments since the last full one.", minimum=1),
     Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
     Option("lock_timeout", "duration", "How long to wait for another run of the same job.", default="0s"),
 )
@@ -135,6 +142,8 @@ class Job:
     retention: t.Dict[str, t.Any]
     hooks: t.Dict[str, t.Tuple[Hook, ...]]
     timezone: t.Optional[str]
+    full_every: int
+    max_increments: t.Optional[int]
     max_age: t.Optional[int]
     lock_timeout: int
 
@@ -231,6 +240,8 @@ def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], proble
         retention=value["retention"],
         hooks={point: tuple(Hook(tuple(h["command"]), h["timeout"]) for h in hooks[point]) for point in HOOK_POINTS},
         timezone=value["timezone"],
+        full_every=value["full_every"],
+        max_increments=value["max_increments"],
         max_age=value["max_age"],
         lock_timeout=value["lock_timeout"],
     )

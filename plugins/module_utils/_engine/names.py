@@ -61,6 +61,12 @@ def parse_backup_id(text: str) -> t.Optional[BackupId]:
     return BackupId(started, found.group(2), found.group(3), found.group(4))
 
 
+def is_safety(backup_id: str) -> bool:
+    """Whether it is what a restore saved of the state that it replaced: nobody means that by the latest backup."""
+    parts = parse_backup_id(backup_id)
+    return parts is not None and parts.tag == SAFETY_TAG
+
+
 def new_backup_id(now: datetime.datetime, kind: str, tag: str, newest: t.Optional[str] = None) -> t.Tuple[str, bool]:
     """Return ``(id, clock_behind)``: an id that sorts strictly after ``newest``.
 

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import typing as t
+from dataclasses import dataclass
 
 from ..job import Compression
 from ..manifest import Component, FrameTable, IndexObject, StoredFile, Volume
 from .codec import Codec, codec
 from .frames import FrameWriter
 from .index import IndexWriter, Root
+from .previous import PreviousEntries, last_frame
 from .stream import StreamWriter
 from .tree_writer import TreeWriter
 
@@ -23,17 +27,57 @@ class ObjectWriter(t.Protocol):
     def commit(self) -> StoredFile: ...
 
 
+@dataclass
+class Parent:
+    """The component of an older backup that this one may build upon.
+
+    ``lines()`` reads its index; ``component_of(id)`` tells of any backup that its entries refer to, or itself.
+    """
+
+    backup_id: str
+    kind: str
+    lines: t.Callable[[], t.Iterator[bytes]]
+    component_of: t.Callable[[str], Component]
+
+
+class References:
+    """What a component uses of older backups: the bytes of each, and the volumes that they lie in."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+        self._ends: t.Dict[str, t.List[int]] = {}
+        self._names: t.Dict[str, t.List[str]] = {}
+        self.bytes: t.Dict[str, int] = {}
+        self.volumes: t.Dict[str, t.Set[str]] = {}
+
+    def add(self, backup_id: str, frame: int, offset: int, size: int) -> None:
+        ends = self._ends.get(backup_id)
+        if ends is None:
+            volumes = self._parent.component_of(backup_id).volumes
+            ends = self._ends[backup_id] = list(itertools.accumulate(v.frames for v in volumes))
+            self._names[backup_id] = [v.name for v in volumes]
+            self.bytes[backup_id] = 0
+            self.volumes[backup_id] = set()
+        self.bytes[backup_id] += size
+        first = bisect.bisect_right(ends, frame)
+        last = bisect.bisect_right(ends, last_frame(frame, offset, size))
+        self.volumes[backup_id].update(self._names[backup_id][first : last + 1])
+
+
 class ComponentWriter:
     """What a source writes its data into: once, with stream() or with tree().
 
-    ``create(name)`` begins an object of the backup's folder.
+    ``create(name)`` begins an object of the backup's folder. ``parent``: what an increment builds upon.
     """
 
     def __init__(
         self, name: str, source: str, backup_id: str, archive_format: str, compression: Compression,
-        create: t.Callable[[str], ObjectWriter],
+        create: t.Callable[[str], ObjectWriter], parent: t.Optional[Parent] = None,
     ) -> None:  # fmt: skip
         self.name = name
+        self._parent = parent
+        #: What is used of older backups; None for a full component.
+        self.references: t.Optional[References] = None
         self._source = source
         self._id = backup_id
         self._tree_format = archive_format
@@ -64,6 +108,10 @@ class ComponentWriter:
             stored = codec(algorithm, level)
             frames, index = self._begin(self.name + ".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
             self._content = TarWriter(frames, index, self._id)
+        if self._parent is not None:
+            self.references = References(self._parent)
+            self._content.previous = PreviousEntries(self._parent.lines())
+            self._content.refers = self.references.add
         return self._content
 
     def finish(self, facts: t.Dict[str, t.Any], warnings: t.Dict[str, int]) -> Component:
@@ -84,8 +132,8 @@ class ComponentWriter:
             name=self.name,
             source=self._source,
             shape=self._shape,
-            kind="full",
-            base=None,
+            kind="full" if self.references is None or self._parent is None else self._parent.kind,
+            base=None if self.references is None or self._parent is None else self._parent.backup_id,
             format=content.format,
             compression=self._codec.name,
             entries=self._index.count,

@@ -157,18 +157,20 @@ class IndexReader:
     def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
         """All entries in order, or those from the archive path ``start`` on."""
         key = sort_key(start)
-        number = self._frame_of(key) if start else 0
         skipping = bool(start)
-        for n in range(number, len(self._table())):
-            for line in self._lines(n):
-                entry = self._parse(line)
-                if "index" in entry:
+        for line in self.lines(self._frame_of(key) if start else 0):
+            entry = self._parse(line)
+            if skipping:
+                if sort_key(entry_path(entry)) < key:
                     continue
-                if skipping:
-                    if sort_key(entry_path(entry)) < key:
-                        continue
-                    skipping = False
-                yield entry
+                skipping = False
+            yield entry
+
+    def lines(self, first: int = 0) -> t.Iterator[bytes]:
+        """The lines of all entries, without their ends, from the frame number ``first`` on."""
+        for n in range(first, len(self._table())):
+            lines = self._lines(n)
+            yield from lines if n else lines[1:]  # the very first is the header
 
     def find(self, path: bytes) -> t.Optional[Entry]:
         """The entry with exactly this archive path."""

@@ -19,6 +19,10 @@ from .frames import FRAME, cores
 from .index import Entry, IndexReader, Root, entry_path
 
 
+# Backups whose frames are kept decoded ahead at the same time.
+_OPEN_BACKUPS = 4
+
+
 def read_object(catalog: Catalog, backup_id: str, name: str, offset: int = 0, size: t.Optional[int] = None) -> bytes:
     """Return an object of a backup's folder, or ``size`` bytes of it. Raises IntegrityError when there are fewer."""
     try:
@@ -142,7 +146,8 @@ class ComponentReader:
         self._index = IndexReader(
             name, lambda offset, size: read_object(catalog, backup_id, name, offset, size), component.index.table, index_codec
         )
-        self._frames: t.Optional[FrameReader] = None
+        #: By the id of the backup that holds them, the last used last.
+        self._frames: t.Dict[str, FrameReader] = {}
 
     @property
     def roots(self) -> t.List[Root]:
@@ -152,6 +157,10 @@ class ComponentReader:
     def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
         """All entries in the order of the index, or those from the archive path ``start`` on."""
         return self._index.entries(start)
+
+    def lines(self) -> t.Iterator[bytes]:
+        """The entries as they stand in the index."""
+        return self._index.lines()
 
     def find(self, path: bytes) -> t.Optional[Entry]:
         """The entry with this archive path, found without reading the whole index."""
@@ -178,19 +187,29 @@ class ComponentReader:
             )
 
     def close(self) -> None:
-        if self._frames is not None:
-            self._frames.close()
-            self._frames = None
+        for frames in self._frames.values():
+            frames.close()
+        self._frames.clear()
 
     def _raw(self, entry: Entry) -> t.Iterator[memoryview]:
         backup_id, frame, offset, size = entry["bytes"]
+        frames = self._frames.pop(backup_id, None)
+        if frames is None:
+            if len(self._frames) >= _OPEN_BACKUPS:
+                self._frames.pop(next(iter(self._frames))).close()
+            frames = self._open_frames(backup_id)
+        self._frames[backup_id] = frames
+        return frames.read(frame, offset, size)
+
+    def _open_frames(self, backup_id: str) -> FrameReader:
+        component = self.component
         if backup_id != self.backup_id:
-            raise IntegrityError("%s lies in another backup, %s" % (printable(entry_path(entry)), backup_id))
-        if self._frames is None:
-            component = self.component
-            table = FrameTable(component.frames.name, read_object(self._catalog, self.backup_id, component.frames.name))
-            self._frames = FrameReader(self._catalog, self.backup_id, table, codec(component.compression))
-        return self._frames.read(frame, offset, size)
+            older = self._catalog.manifest(backup_id).component(component.name)
+            if older is None:
+                raise IntegrityError("backup %s, which holds data of this one, has no component %s" % (backup_id, component.name))
+            component = older
+        table = FrameTable(component.frames.name, read_object(self._catalog, backup_id, component.frames.name))
+        return FrameReader(self._catalog, backup_id, table, codec(component.compression))
 
     def _read_sparse(self, entry: Entry, update: t.Callable[[memoryview], t.Any]) -> t.Iterator[memoryview]:
         """The segments' bytes; the holes between them are hashed as zeros."""

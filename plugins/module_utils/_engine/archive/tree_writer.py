@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 import typing as t
 
 from .entry import is_young, state, text_field, xattrs_field
 from .frames import FrameWriter
-from .index import IndexWriter
+from .index import Entry, IndexWriter
+from .previous import PreviousEntries, content_of, has_state
 
 Xattrs = t.Mapping[str, bytes]
+
+_BYTES = re.compile(rb',"bytes":\["([^"]+)",(\d+),(\d+),(\d+)\]')
 
 
 class TreeWriter:
@@ -31,6 +35,37 @@ class TreeWriter:
         self._id = backup_id.encode("ascii")
         #: Logical bytes of all files so far.
         self.bytes = 0
+        #: The entries of the backup that this one builds upon, if it does.
+        self.previous: t.Optional[PreviousEntries] = None
+        #: Told of the bytes of an older backup that an entry points to: id, frame, offset, size.
+        self.refers: t.Callable[[str, int, int, int], None] = lambda *_: None
+
+    def keep(self, path: bytes, st: os.stat_result, line: bytes, link_target: t.Optional[bytes] = None) -> bool:
+        """Take over ``line``, the entry of the backup before, if the file has exactly its state. Else do nothing.
+
+        ``link_target``: the file is a further hard link to that entry.
+        """
+        if link_target is None:
+            same = has_state(line, state(path, b"file", st))
+        else:
+            same = has_state(line, state(path, b"link", st, b"," + text_field(b"target", link_target)))
+        if not same:
+            return False
+        found = _BYTES.search(line, len(path))
+        if found and link_target is None:
+            self.refers(found.group(1).decode("ascii"), *map(int, found.groups()[1:]))
+        self.bytes += st.st_size
+        self._index.add(path, line + b"\n")
+        return True
+
+    def refer(self, path: bytes, st: os.stat_result, xattrs: Xattrs, entry: Entry) -> bytes:
+        """Archive a file whose state changed but whose content is that of ``entry``. Returns the content, for link()."""
+        content = content_of(entry)
+        if "bytes" in entry:
+            self.refers(*entry["bytes"])
+        self._add(path, b"file", st, b"", xattrs, content)
+        self.bytes += st.st_size
+        return content
 
     def file(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs) -> t.Tuple[t.Optional[str], bytes]:
         """Archive a regular file that is open for reading."""

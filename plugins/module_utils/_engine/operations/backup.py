@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from .. import VERSION
 from ..archive.codec import zstd_module
-from ..archive.component import ComponentWriter
+from ..archive.component import ComponentWriter, Parent, References
+from ..archive.reader import ComponentReader
 from ..catalog import Catalog, Scan
 from ..delivery import Delivery
 from ..errors import ConfigurationError, FleetBackupError, IntegrityError, SourceError, StoreFullError
@@ -19,7 +20,8 @@ from ..hooks import run_hooks
 from ..job import Compression, Config, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
-from ..names import KINDS, NAME_RULE, is_name, new_backup_id, parse_backup_id
+from ..names import KINDS, NAME_RULE, is_name, is_safety, new_backup_id, parse_backup_id
+from ..parents import Choice, choose_parent
 from ..progress import SILENT, Progress
 from ..restore_text import restore_text
 from ..result import SUCCESS, WARNING, Notice, Result, from_iso, iso, utc_now
@@ -29,9 +31,6 @@ from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
 from ..stores import load as load_store
-
-#: The kinds that can be asked for.
-SUPPORTED_KINDS = ("full",)
 
 
 @dataclass
@@ -58,10 +57,14 @@ class Copy:
 
 @dataclass
 class BackupResult(Result):
-    """``id`` is None when nothing was taken: a dry run, a failure, or a backup that is new enough (``newer``)."""
+    """``id`` is None when nothing was taken: a dry run, a failure, or a backup that is new enough (``newer``).
+
+    ``kind`` is what the backup is; ``reason`` tells why that is not what was asked for.
+    """
 
     id: t.Optional[str] = None
     kind: str = "full"
+    reason: str = ""
     tag: str = ""
     newer: t.Optional[str] = None
     entries: int = 0
@@ -112,8 +115,6 @@ def backup(
 def _check_request(kind: str, tag: str) -> None:
     if kind not in KINDS:
         raise ConfigurationError("kind: %r is none of %s" % (kind, ", ".join(KINDS)))
-    if kind not in SUPPORTED_KINDS:
-        raise ConfigurationError("kind: %s backups cannot be taken yet; use %s" % (kind, " or ".join(SUPPORTED_KINDS)))
     if not is_name(tag):
         raise ConfigurationError("tag: %r is no valid tag: %s" % (tag, NAME_RULE))
 
@@ -132,6 +133,7 @@ class _Run:
         self._drivers = {s.name: config.store(s.name).driver for s in self._stores}
         self._catalogs = {s.name: Catalog(s, self._folder) for s in self._stores}
         self._scans: t.Dict[str, Scan] = {}
+        self._references: t.List[References] = []
         self._sources = [self._source(s.driver, s.name, s.options) for s in job.sources]
         self._failures: t.Dict[str, FleetBackupError] = {}
         self._log: t.Optional[RunLog] = None
@@ -142,6 +144,7 @@ class _Run:
         self._previous()
         result.newer = self._newer(unless_newer_than)
         if result.newer is None:
+            self._choose_parent()
             for source, settings in zip(self._sources, self._job.sources):
                 self._progress.phase("look at %s" % source.name)
                 plan = source.plan()
@@ -163,6 +166,7 @@ class _Run:
         result.newer = self._newer(unless_newer_than)
         if result.newer is not None:
             return
+        choice = self._choose_parent()
         backup_id, clock_behind = new_backup_id(utc_now(), result.kind, result.tag, self._newest_known())
         if clock_behind:
             result.warn("clock", "the clock is behind the newest backup; the id was made to follow that one: %s" % backup_id)
@@ -170,9 +174,13 @@ class _Run:
         self._log = RunLog(self._config.state_dir, self._job.name, backup_id)
         result.log = self._log.path
         self._say("backup %s of job %s on host %s, fleet.backup %s" % (backup_id, self._job.name, self._config.host, VERSION))
+        if choice.parent is not None:
+            self._say("builds upon %s" % choice.parent.id)
+        elif choice.reason:
+            self._say("a full backup: %s" % choice.reason)
         delivery = Delivery([s for s in self._stores if s.name not in self._failures], "%s/%s" % (self._folder, backup_id))
         try:
-            self._take(backup_id, previous, delivery)
+            self._take(backup_id, previous, choice.parent, delivery)
         except BaseException as error:
             self._failed(backup_id, delivery, error)
             raise
@@ -186,7 +194,9 @@ class _Run:
         if result.outcome not in (SUCCESS, WARNING):
             self._hooks_after_failure(backup_id)
 
-    def _take(self, backup_id: str, previous: t.Optional[t.Dict[str, str]], delivery: Delivery) -> None:
+    def _take(
+        self, backup_id: str, previous: t.Optional[t.Dict[str, str]], parent: t.Optional[Manifest], delivery: Delivery
+    ) -> None:
         result = self._result
         if not delivery.stores:
             raise next(iter(self._failures.values()))
@@ -194,7 +204,7 @@ class _Run:
         self._hooks("before", backup_id)
         components = []
         for source, settings in zip(self._sources, self._job.sources):
-            components.append(self._read(source, settings.driver, backup_id, delivery))
+            components.append(self._read(source, settings.driver, backup_id, parent, delivery))
         self._commit(backup_id, previous, delivery, components)
         result.id, result.changed = backup_id, True
         self._sum_up()
@@ -206,11 +216,49 @@ class _Run:
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
 
-    def _read(self, source: Source, driver: str, backup_id: str, delivery: Delivery) -> Component:
+    def _choose_parent(self) -> Choice:
+        """Settle the kind of this run."""
+        result, job = self._result, self._job
+        usable = [s.name for s in self._stores if s.name not in self._failures]
+        if not usable:
+            return Choice(result.kind)
+        choice = choose_parent(
+            result.kind,
+            [self._catalogs[name] for name in usable],
+            [self._scans[name] for name in usable],
+            utc_now(),
+            full_every=job.full_every,
+            max_increments=job.max_increments,
+        )
+        result.kind, result.reason = choice.kind, choice.reason
+        if choice.unexpected:
+            result.warn("no-parent", "a full backup was taken instead of an increment: %s" % choice.reason)
+        return choice
+
+    def _parent(self, parent: t.Optional[Manifest], name: str, driver: str, delivery: Delivery) -> t.Optional[Parent]:
+        """What the component ``name`` can build upon in the parent."""
+        component = parent.component(name) if parent is not None else None
+        if parent is None or component is None or component.source != driver or component.shape != "tree":
+            return None
+        catalog = self._catalogs[delivery.stores[0].name]
+
+        def component_of(backup_id: str) -> Component:
+            older = catalog.manifest(backup_id).component(name)
+            if older is None:
+                raise IntegrityError(
+                    "backup %s has no component %s, but entries of %s refer to it" % (backup_id, name, parent.id)
+                )
+            return older
+
+        lines = ComponentReader(catalog, parent.id, component).lines
+        return Parent(parent.id, self._result.kind, lines, component_of)
+
+    def _read(self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: Delivery) -> Component:
         self._progress.phase("back up %s" % source.name, self._expected(source.name))
         self._say("source %s (%s): begins" % (source.name, driver))
         writer = ComponentWriter(
-            source.name, driver, backup_id, self._job.format, self._compression(), delivery.create
+            source.name, driver, backup_id, self._job.format, self._compression(), delivery.create,
+            self._parent(parent, source.name, driver, delivery),
         )  # fmt: skip
         try:
             reading = source.backup(writer, self._progress.advance)
@@ -221,6 +269,8 @@ class _Run:
         except BaseException:
             writer.abort()
             raise
+        if writer.references is not None:
+            self._references.append(writer.references)
         for notice in reading.notices:
             self._result.warnings.append(notice)
             self._result.outcome = WARNING
@@ -260,7 +310,7 @@ class _Run:
             outcome=result.outcome,
             encryption=None,
             previous=previous,
-            references=[],
+            references=self._referenced(delivery),
             stores=[{"name": s.name, "driver": self._drivers[s.name], "confirms": s.confirms} for s in delivery.stores],
             warnings=[_warning(notice) for notice in result.warnings],
             components=components,
@@ -270,6 +320,19 @@ class _Run:
         key = "%s/%s.json" % (self._folder, backup_id)
         delivery.put_key(key + ".sha256", sums_line(hashlib.sha256(data).hexdigest(), backup_id + ".json"))
         delivery.put_key(key, data)
+
+    def _referenced(self, delivery: Delivery) -> t.List[t.Dict[str, t.Any]]:
+        """``references`` of the manifest, oldest first."""
+        catalog = self._catalogs[delivery.stores[0].name]
+        return [
+            {
+                "id": backup_id,
+                "sha256": catalog.manifest_sha256(backup_id),
+                "volumes": sorted({v for r in self._references for v in r.volumes.get(backup_id, ())}),
+                "bytes": sum(r.bytes.get(backup_id, 0) for r in self._references),
+            }
+            for backup_id in sorted({i for r in self._references for i in r.bytes})
+        ]
 
     def _failed(self, backup_id: str, delivery: Delivery, error: BaseException) -> None:
         """Take back what was stored, leave a note of the failure, run the hooks for it. Raises nothing."""
@@ -369,7 +432,7 @@ class _Run:
         """The backup that is younger than ``seconds`` and complete on every store, if there is one."""
         if seconds is None or self._failures:
             return None
-        newest = {tuple(scan.complete[-1:]) for scan in self._scans.values()}
+        newest = {tuple([i for i in scan.complete if not is_safety(i)][-1:]) for scan in self._scans.values()}
         if len(newest) != 1 or () in newest:
             return None
         (backup_id,) = newest.pop()

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import stat
 import typing as t
 
 from ..archive.index import Root, sort_key
-from ..archive.tree_writer import TreeWriter
+from ..archive.previous import content_of, is_trusted
+from ..archive.tree_writer import TreeWriter, Xattrs
 from ..errors import SourceError
 from ..names import printable
 from ..options import Option
 from ..result import Notice
-from ..system import OPEN_READ, archive_name, list_xattrs, list_xattrs_at
+from ..system import OPEN_READ, archive_name, list_xattrs, list_xattrs_at, read_into
 from ..tree.patterns import Patterns
 from ..tree.walk import DIRECTORY, REGULAR, Item, Rules, walk
 from . import Plan, Reading, RestorePlan, RestoreTarget, Restoring, Source
@@ -30,6 +33,7 @@ _WHAT = {
     "file-vanished": "vanished before being read",
 }
 _REPORT_EVERY = 1 << 20
+_BUFFER = 1 << 20
 
 
 class FilesSource(Source):
@@ -69,6 +73,14 @@ class FilesSource(Source):
             "What it means when a file changes or vanishes while it is read.",
             default="warning",
             choices=("ignore", "warning", "failure"),
+        ),
+        Option(
+            "detect",
+            "str",
+            "How an incremental backup tells that a file has not changed. V(times): by its size, times and inode. V(checksum): by"
+            " reading it again.",
+            default="times",
+            choices=("times", "checksum"),
         ),
     )
     shape = "tree"
@@ -117,7 +129,7 @@ class FilesSource(Source):
 
     def backup(self, component: ComponentWriter, progress: t.Callable[[int], None]) -> Reading:
         roots = self._roots()
-        run = _Run(component.tree(roots), progress)
+        run = _Run(component.tree(roots), progress, self.options["detect"] == "times")
         for root in roots:
             for item in self._walk(root, run.failed):
                 run.add(item)
@@ -180,8 +192,9 @@ def _rules_of(target: RestoreTarget) -> t.Optional[Rules]:
 class _Run:
     """One reading of the trees: what was archived, and what went wrong with what."""
 
-    def __init__(self, archive: TreeWriter, progress: t.Callable[[int], None]) -> None:
+    def __init__(self, archive: TreeWriter, progress: t.Callable[[int], None], trust_times: bool) -> None:
         self._archive = archive
+        self._trust_times = trust_times
         self._progress = progress
         self._reported = 0
         self._links: t.Dict[t.Tuple[int, int], t.Tuple[bytes, bytes]] = {}
@@ -229,6 +242,9 @@ class _Run:
 
     def _file(self, item: Item) -> None:
         path = item.path
+        line = self._archive.previous.find(path) if self._archive.previous is not None else None
+        if line is not None and self._trust_times and self._keep(item, line):
+            return
         try:
             fd = os.open(item.leaf, OPEN_READ, dir_fd=item.dir_fd)
         except OSError as error:
@@ -242,13 +258,15 @@ class _Run:
                 self._other(item)
                 return
             xattrs = list_xattrs(fd)
-            if st.st_nlink > 1:
-                first = self._links.get((st.st_dev, st.st_ino))
-                if first is not None:
-                    self._archive.link(path, fd, st, first[0], first[1], xattrs)
-                    self._counts["hard_links"] += 1
-                    return
-            code, content = self._archive.file(path, fd, st, xattrs)
+            code = None
+            first = self._links.get((st.st_dev, st.st_ino)) if st.st_nlink > 1 else None
+            if first is not None:
+                self._archive.link(path, fd, st, first[0], first[1], xattrs)
+                self._counts["hard_links"] += 1
+                return
+            content = self._same_content(path, fd, st, xattrs, line) if line is not None else None
+            if content is None:
+                code, content = self._archive.file(path, fd, st, xattrs)
             if st.st_nlink > 1:
                 self._links[st.st_dev, st.st_ino] = (path, content)
         finally:
@@ -258,6 +276,42 @@ class _Run:
             self._problem(code, path)
         if self._archive.bytes - self._reported >= _REPORT_EVERY:
             self.told()
+
+    def _keep(self, item: Item, line: bytes) -> bool:
+        """Take over the entry of the backup before, when the file has not changed since."""
+        st = os.stat(item.leaf, dir_fd=item.dir_fd, follow_symlinks=False)
+        if st.st_nlink == 1:
+            kept = self._archive.keep(item.path, st, line)
+            self._counts["files"] += kept
+            return kept
+        first = self._links.get((st.st_dev, st.st_ino))
+        kept = self._archive.keep(item.path, st, line, first[0] if first else None)
+        if kept and first is None:
+            self._links[st.st_dev, st.st_ino] = (item.path, content_of(json.loads(line)))
+        self._counts["hard_links" if first else "files"] += kept
+        return kept
+
+    def _same_content(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, line: bytes) -> t.Optional[bytes]:
+        """Refer to the content of the backup before when reading shows that it is still the same. Returns it then.
+
+        Asked only where that is likely (the same size and mtime, another mode or owner, say) or when the job trusts no times:
+        what is read here and found different is read twice.
+        """
+        entry = json.loads(line)
+        likely = not self._trust_times or entry.get("mtime") == st.st_mtime_ns
+        if entry["type"] != "file" or entry["size"] != st.st_size or not likely or not is_trusted(line):
+            return None
+        digest = hashlib.sha256()
+        buffer = memoryview(bytearray(_BUFFER))
+        while True:
+            count = read_into(fd, buffer)
+            if not count:
+                break
+            digest.update(buffer[:count])
+        if digest.hexdigest() == entry["sha256"] and os.fstat(fd).st_mtime_ns == st.st_mtime_ns:
+            return self._archive.refer(path, st, xattrs, entry)
+        os.lseek(fd, 0, os.SEEK_SET)
+        return None
 
     def _other(self, item: Item) -> None:
         st = os.stat(item.leaf, dir_fd=item.dir_fd, follow_symlinks=False)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import ConfigurationError
-from ...operations.backup import SUPPORTED_KINDS, BackupResult, backup
+from ...names import KINDS
+from ...operations.backup import BackupResult, backup
 from ...result import FAILURE, Result
 from ..output import Cell, duration, number, size, table
 from ..several import for_each
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", nargs="?", help="the name of a job")
     parser.add_argument("--all", action="store_true", help="run every job of the configuration")
-    parser.add_argument("--kind", default=SUPPORTED_KINDS[0], help="the kind of backup: %s" % " or ".join(SUPPORTED_KINDS))
+    parser.add_argument("--kind", default=KINDS[0], help="the kind of backup: %s" % " or ".join(KINDS))
     parser.add_argument("--tag", default="manual", help="why it is taken, such as daily (default: manual)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be read, and whether the stores can be reached")
 

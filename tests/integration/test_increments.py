@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Increments: whatever happened between backups, each restores exactly the tree of its moment."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import random
+import shutil
+import typing as t
+from pathlib import Path
+
+import jobs
+import pytest
+import trees
+
+from _engine.job import Config, parse_config
+from _engine.operations.backup import backup
+from _engine.operations.restore import RestoreRequest, restore
+from _engine.parents import choose_parent
+from _engine.result import utc_now
+
+YEAR = 365 * 86400 * 10**9
+ACTIONS = ["create", "change", "grow", "rename", "delete", "chmod", "link", "hardlink", "replace", "folder", "touch"]
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's clock for judging what is young is a minute ahead, so that nothing is young."""
+    import time
+
+    real = time.time_ns
+    monkeypatch.setattr("_engine.archive.tree_writer.time.time_ns", lambda: real() + 60 * 10**9)
+
+
+def restored(config: Config, backup_id: t.Optional[str], to: Path, **options: t.Any) -> trees.Snapshot:
+    result = restore(config, "app", RestoreRequest(backup=backup_id or "", to=str(to), set_ids=True, devices=True, **options))
+    assert result.error is None, result.error
+    (source,) = config.jobs[0].sources
+    return trees.snapshot(os.path.join(to, source.options["paths"][0].lstrip("/")))
+
+
+def stored(result: t.Any) -> int:
+    return int(result.components[0].stored)
+
+
+def mutate(root: Path, rng: random.Random) -> None:
+    """Do one thing that people and programs do to their files."""
+    everything = sorted(p for p in root.rglob("*"))
+    files = [p for p in everything if p.is_file() and not p.is_symlink()]
+    folders = [root] + [p for p in everything if p.is_dir() and not p.is_symlink()]
+    name = "new%08x" % rng.getrandbits(32)
+    action = rng.choice(
+        ("create", "change", "grow", "rename", "delete", "chmod", "link", "hardlink", "replace", "folder", "touch")
+    )
+    if action == "create" or not files:
+        (rng.choice(folders) / name).write_bytes(rng.randbytes(rng.choice((0, 1, 511, 512, 70_000, 1_500_000))))
+        return
+    victim = rng.choice(files)
+    if action == "change":
+        data = bytearray(victim.read_bytes() or b"x")
+        data[rng.randrange(len(data))] ^= 255
+        victim.write_bytes(data)
+    elif action == "grow":
+        with open(victim, "ab") as file:
+            file.write(rng.randbytes(1000))
+    elif action == "rename":
+        victim.rename(rng.choice(folders) / name)
+    elif action == "delete":
+        victim.unlink()
+        if rng.random() < 0.2 and len(folders) > 1:
+            shutil.rmtree(rng.choice(folders[1:]))
+    elif action == "chmod":
+        victim.chmod(rng.choice((0o600, 0o644, 0o755)))
+    elif action == "link":
+        victim.unlink()
+        victim.symlink_to(rng.choice(("/etc/passwd", "nowhere", "..")))
+    elif action == "hardlink":
+        os.link(victim, rng.choice(folders) / name)
+    elif action == "replace":
+        victim.unlink()
+        victim.mkdir()
+        (victim / "inside").write_text("a folder now")
+    elif action == "folder":
+        (rng.choice(folders) / name).mkdir()
+    else:
+        os.utime(victim, ns=(0, rng.randrange(YEAR)))
+
+
+def live_through(tmp_path: Path, seed: int, steps: int) -> None:
+    rng = random.Random(seed)
+    root = tmp_path / "tree"
+    trees.make_tree(root, seed, odd=False, entries=30)
+    shape = rng.choice(({"format": "zip"}, {"compression": {"algorithm": "gzip"}}, {}, {}))
+    detect = rng.choice(("times", "times", "checksum"))
+    config = jobs.configure(tmp_path, jobs.files(root, detect=detect), **shape)
+    moments: t.Dict[str, trees.Snapshot] = {}
+    for _ in range(steps):
+        for _ in range(rng.randrange(6)):
+            mutate(root, rng)
+        result = jobs.take(config, kind=rng.choice(("full", "differential", "incremental", "incremental")))
+        assert result.outcome == "success", result.warnings
+        moments[result.id or ""] = trees.snapshot(root)
+    for number, (backup_id, moment) in enumerate(moments.items()):
+        assert trees.differences(moment, restored(config, backup_id, tmp_path / ("out%d" % number))) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_backup_of_a_history_restores_the_tree_of_its_moment(tmp_path: Path, seed: int, ahead: None) -> None:
+    live_through(tmp_path, seed, 6)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_long_histories(tmp_path: Path, seed: int, ahead: None) -> None:
+    live_through(tmp_path, seed, 12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_young_files_are_not_trusted(tmp_path: Path, seed: int) -> None:
+    """With the true clock: a file that is written twice within the resolution of its times is stored twice."""
+    live_through(tmp_path, 1000 + seed, 5)
+
+
+def test_an_increment_costs_what_changed(tmp_path: Path, ahead: None) -> None:
+    root = trees.make_tree(tmp_path / "tree", 2, big=True)
+    config = jobs.configure(tmp_path, jobs.files(root))
+    full = jobs.take(config, kind="incremental")
+    assert (full.kind, full.reason) == ("full", "there is no backup yet")
+    nothing = jobs.take(config, kind="incremental")
+    assert nothing.kind == "incremental" and nothing.bytes == full.bytes
+    assert stored(nothing) < 20_000 < stored(full)
+    Path(root, "new").write_bytes(os.urandom(100_000))
+    assert 100_000 < stored(jobs.take(config, kind="incremental")) < 120_000
+    assert 100_000 < stored(jobs.take(config, kind="differential")) < 120_000
+    assert stored(jobs.take(config, kind="incremental")) < 20_000
+
+
+def test_a_new_mode_or_owner_costs_no_content(tmp_path: Path, ahead: None) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "big").write_bytes(os.urandom(1 << 20))
+    config = jobs.configure(tmp_path, jobs.files(root))
+    jobs.take(config)
+    (root / "big").chmod(0o640)
+    result = jobs.take(config, kind="incremental")
+    assert stored(result) < 2000
+    after = restored(config, result.id, tmp_path / "out")
+    assert trees.differences(trees.snapshot(root), after) == []
+
+
+def test_a_parent_that_is_gone_makes_the_run_full_and_says_so(tmp_path: Path, ahead: None) -> None:
+    root = trees.make_tree(tmp_path / "tree", 2)
+    config = jobs.configure(tmp_path, jobs.files(root))
+    first = jobs.take(config)
+    second = jobs.take(config, kind="incremental")
+    catalog = jobs.catalog(config)
+    catalog.delete(first.id or "")
+    third = backup(config, config.jobs[0], kind="incremental")
+    assert (third.outcome, third.kind) == ("warning", "full")
+    assert [w.code for w in third.warnings] == ["no-parent"]
+    assert second.id and "no full backup" in third.reason
+
+
+def test_a_parent_must_be_on_every_store(tmp_path: Path, ahead: None) -> None:
+    root = trees.make_tree(tmp_path / "tree", 2)
+    description = jobs.describe(tmp_path, jobs.files(root))
+    jobs.take(parse_config(description))
+    description["stores"].append({"name": "second", "local": {"path": str(tmp_path / "second")}})
+    description["jobs"][0]["stores"].append("second")
+    config = parse_config(description)
+    assert jobs.take(config, kind="incremental").kind == "full"
+    assert jobs.take(config, kind="incremental").kind == "incremental"
+
+
+def test_a_source_that_is_new_is_full_inside_an_increment(tmp_path: Path, ahead: None) -> None:
+    first = trees.make_tree(tmp_path / "tree", 2)
+    second = trees.make_tree(tmp_path / "more", 3)
+    jobs.take(jobs.configure(tmp_path, jobs.files(first)))
+    result = jobs.take(jobs.configure(tmp_path, jobs.files(first), jobs.files(second, "more")), kind="incremental")
+    assert [(c.name, c.kind) for c in result.components] == [("files", "incremental"), ("more", "full")]
+
+
+def test_increments_are_limited_in_number_and_age(tmp_path: Path, ahead: None) -> None:
+    root = trees.make_tree(tmp_path / "tree", 2)
+    config = jobs.configure(tmp_path, jobs.files(root), max_increments=2)
+    kinds = [jobs.take(config, kind="incremental").kind for _ in range(5)]
+    assert kinds == ["full", "incremental", "incremental", "full", "incremental"]
+    catalog = jobs.catalog(config)
+
+    def kind_after(days: int) -> str:
+        now = utc_now() + datetime.timedelta(days=days)
+        return choose_parent(
+            "incremental", [catalog], [catalog.scan()], now, full_every=config.jobs[0].full_every, max_increments=None
+        ).kind
+
+    assert (kind_after(29), kind_after(31)) == ("incremental", "full")
+
+
+def test_hard_links_survive_increments(tmp_path: Path, ahead: None) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "m").write_text("one inode")
+    os.link(root / "m", root / "z")
+    config = jobs.configure(tmp_path, jobs.files(root))
+    jobs.take(config)
+    os.link(root / "m", root / "a")
+    second = jobs.take(config, kind="incremental")
+    assert trees.differences(trees.snapshot(root), restored(config, second.id, tmp_path / "out")) == []
+    os.unlink(root / "a")
+    third = jobs.take(config, kind="incremental")
+    assert trees.differences(trees.snapshot(root), restored(config, third.id, tmp_path / "out3")) == []
