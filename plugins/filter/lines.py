@@ -93,6 +93,15 @@ def _restore(job: str, result: Result) -> t.Iterator[str]:
         yield "  what was there before is in %s" % result["safety_backup"]
 
 
+def _verify(job: str, result: Result) -> t.Iterator[str]:
+    for backup in result["backups"]:
+        amount = "%s, %s read" % (plural(backup["objects"], "object"), size(backup["bytes"]))
+        verdict = "whole" if backup["ok"] else "DAMAGED"
+        yield "%s on %s: %s %s (%s: %s)" % (job, backup["store"], backup["id"], verdict, backup["level"], amount)
+        for damage in backup["damaged"]:
+            yield "  %s: %s" % (damage["object"], damage["problem"])
+
+
 #: How many paths of a plan are shown; the result has them all.
 _SHOWN = 10
 
@@ -101,6 +110,7 @@ _TELL: t.Dict[str, t.Callable[[str, Result], t.Iterator[str]]] = {
     "list": _list,
     "prune": _prune,
     "restore": _restore,
+    "verify": _verify,
 }
 
 

@@ -277,3 +277,22 @@ def test_a_part_is_restored_elsewhere_without_any_configuration(ansible, place, 
     assert wanted.read_bytes() in [path.read_bytes() for path in restored]
     assert {path.name for path in restored} == {wanted.name}
     assert trees.snapshot(place / "app") == before
+
+
+def test_verify_finds_damage_and_names_it(ansible, place, options):
+    taken, whole = ansible.tasks(backup(options), {"fleet.backup.verify": options})
+    (checked,) = whole["verify"]["backups"]
+    assert (checked["id"], checked["ok"], whole["changed"]) == (taken["backup"]["id"], True, False)
+    volume = place / "store" / "here" / "app" / taken["backup"]["id"] / "tree.tar.zst"
+    content = bytearray(volume.read_bytes())
+    content[len(content) // 2] ^= 1
+    volume.write_bytes(content)
+    quick, thorough, elsewhere = ansible.tasks(
+        {"fleet.backup.verify": {**options, "level": "quick"}},
+        {"fleet.backup.verify": {**options, "backups": ["latest"]}},
+        {"fleet.backup.verify": {"from_dir": str(place / "store" / "here" / "app")}},
+    )
+    assert quick["verify"]["outcome"] == "success"
+    for damaged in (thorough, elsewhere):
+        assert (damaged["failed"], damaged["error"]["code"]) == (True, "integrity")
+        assert [found["object"] for found in damaged["verify"]["backups"][0]["damaged"]] == ["tree.tar.zst"]

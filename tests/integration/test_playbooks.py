@@ -82,6 +82,19 @@ def test_one_component_comes_back_and_the_rest_stays(example):
     assert not (example.application / "static" / "uploads").exists()
 
 
+def test_verify_tells_what_is_damaged(example):
+    assert example.play("backup").returncode == 0
+    whole = example.play("verify")
+    assert whole.returncode == 0, whole.stdout
+    (manifest,) = manifests(example)
+    assert "%s whole" % manifest.stem in whole.stdout
+    (manifest.with_suffix("") / "uploads.tar.zst").unlink()
+    damaged = example.play("verify", level="quick")
+    assert damaged.returncode != 0
+    assert "%s DAMAGED" % manifest.stem in damaged.stdout
+    assert "uploads.tar.zst" in damaged.stdout
+
+
 def test_list_and_prune_tell_people(example):
     for _round in range(2):
         assert example.play("backup").returncode == 0
