@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proving a component: what its manifest, frame table, index and volumes say of each other, down to every entry's bytes.
+
+Damage is reported, never raised: there may be more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import typing as t
+
+from ..catalog import Catalog
+from ..errors import IntegrityError, NotFoundError
+from ..manifest import Component, StoredFile
+from ..names import printable
+from .content import hash_zeros
+from .index import Entry, entry_path, entry_target, sort_key
+from .reader import ComponentReader, FrameTable, read_object
+from .scanning import LARGEST_STORED, FrameScan, Report
+
+_BLOCK = 1 << 20
+
+# docs/format.md, The index.
+_TYPES = (
+    "file", "directory", "symlink", "link", "fifo", "character", "block", "stream", "table", "collection",
+)  # fmt: skip
+
+# Files that are remembered for the hard links to them that may follow.
+_REMEMBERED = 4096
+
+Advance = t.Callable[[int], None]
+
+
+def check_object(catalog: Catalog, backup_id: str, stored: StoredFile, report: Report, advance: Advance) -> bool:
+    """Read an object and compare it with its size and hash; return whether it is what was stored. Raises the store's errors."""
+    digest = hashlib.sha256()
+    size = 0
+    buffer = memoryview(bytearray(_BLOCK))
+    try:
+        file = catalog.store.open(catalog.key(backup_id, stored.name))
+    except NotFoundError:
+        report(stored.name, "is missing")
+        return False
+    try:
+        while True:
+            count = file.readinto(buffer)
+            if not count:
+                break
+            digest.update(buffer[:count])
+            size += count
+            advance(count)
+    except OSError as error:
+        report(stored.name, "cannot be read: %s" % error.strerror)
+        return False
+    finally:
+        file.close()
+    if size != stored.size:
+        report(stored.name, "has %d bytes instead of %d" % (size, stored.size))
+    elif digest.hexdigest() != stored.sha256:
+        report(stored.name, "is not what was stored (its SHA-256 differs)")
+    else:
+        return True
+    return False
+
+
+class ComponentCheck:
+    """Checks all of one component.
+
+    ``older(id)`` is the same component of an older backup, whose data this one uses; None when the manifest lists no such backup.
+    """
+
+    def __init__(
+        self, catalog: Catalog, backup_id: str, component: Component, report: Report, advance: Advance,
+        older: t.Callable[[str], t.Optional[Component]],
+    ) -> None:  # fmt: skip
+        self._catalog = catalog
+        self._id = backup_id
+        self._component = component
+        self._report = report
+        self._advance = advance
+        self._older = older
+        self._ranges: t.Dict[str, t.Optional[_Ranges]] = {}
+        self._remembered: t.Dict[bytes, Entry] = {}
+
+    def run(self) -> None:
+        """Check frame table and index, then decode every frame and compare every entry. Raises the store's errors."""
+        component = self._component
+        table = self._table() if self._whole(component.frames) else None
+        has_index = self._whole(component.index)
+        if table is None:
+            for volume in component.volumes:
+                self._whole(volume)
+            return
+        scan = FrameScan(self._catalog, self._id, component, table, self._report, self._advance)
+        try:
+            if has_index:
+                self._ranges[self._id] = _Ranges(table)
+                self._entries(scan)
+            scan.finish()
+        finally:
+            scan.close()
+
+    def _whole(self, stored: StoredFile) -> bool:
+        return check_object(self._catalog, self._id, stored, self._report, self._advance)
+
+    def _table(self) -> t.Optional[FrameTable]:
+        name = self._component.frames.name
+        try:
+            table = FrameTable(name, read_object(self._catalog, self._id, name))
+            _check_table(self._component, table)
+        except IntegrityError as error:
+            self._report(name, str(error))
+            return None
+        return table
+
+    def _entries(self, scan: FrameScan) -> None:
+        """Walk through the index and the frames side by side."""
+        component = self._component
+        count = logical = 0
+        last = b""
+        reader = ComponentReader(self._catalog, self._id, component)
+        try:
+            for entry in reader.entries():
+                path = entry_path(entry)
+                key = sort_key(path)
+                if count and key <= last:
+                    raise IntegrityError("%s is not in order" % printable(path))
+                last = key
+                count += 1
+                logical += entry.get("size", 0)
+                self._entry(entry, path, scan, reader)
+            if (count, logical) != (component.entries, component.bytes):
+                raise IntegrityError(
+                    "has %d entries of %d bytes; the manifest says %d of %d"
+                    % (count, logical, component.entries, component.bytes)
+                )
+        except IntegrityError as error:
+            self._report(component.index.name, str(error))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            self._report(component.index.name, "holds what is no entry: %r" % error)
+        finally:
+            reader.close()
+
+    def _entry(self, entry: Entry, path: bytes, scan: FrameScan, reader: ComponentReader) -> None:
+        """Compare an entry's content with its hash. Raises IntegrityError when the entry contradicts itself or the frames."""
+        if entry["type"] not in _TYPES:
+            raise IntegrityError("%s is of no known type: %r" % (printable(path), entry["type"]))
+        segments = entry.get("segments")
+        stored = entry.get("size", 0) if segments is None else sum(length for _start, length in segments)
+        backup_id, frame, offset, size = entry.get("bytes") or (self._id, 0, 0, 0)
+        if size != stored:
+            raise IntegrityError("%s has %d bytes, of which %d are stored" % (printable(path), stored, size))
+        if size:
+            ranges = self._ranges_of(backup_id)
+            if ranges is not None:
+                ranges.check(path, frame, offset, size)
+        if backup_id != self._id or "sha256" not in entry:
+            return
+        if entry["type"] == "link" and self._equals_target(entry, reader):
+            return
+        if size and not scan.seek(frame, offset):
+            self._check_apart(entry, path, scan.volume(frame), reader)
+            return
+        digest = hashlib.sha256()
+        whole = _take(scan, entry.get("size", 0), segments, digest.update)
+        if not whole:
+            self._report(scan.damaged, "holds damaged frames", path)
+        elif digest.hexdigest() != entry["sha256"]:
+            self._report(scan.volume(frame), "holds entries that are not what was backed up", path)
+        elif entry["type"] == "file":
+            if len(self._remembered) >= _REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[path] = entry
+
+    def _equals_target(self, entry: Entry, reader: ComponentReader) -> bool:
+        """Whether a hard link has the content of its target, which was checked itself."""
+        target = entry_target(entry)
+        found = self._remembered.get(target) or reader.find(target)
+        return found is not None and all(found.get(key) == entry.get(key) for key in ("size", "bytes", "segments", "sha256"))
+
+    def _check_apart(self, entry: Entry, path: bytes, volume: str, reader: ComponentReader) -> None:
+        """Check an entry whose bytes lie before those of its predecessor. No writer does that; the format allows it."""
+        try:
+            for _data in reader.read(entry):
+                pass
+        except IntegrityError:
+            self._report(volume, "holds entries that are not what was backed up", path)
+
+    def _ranges_of(self, backup_id: str) -> t.Optional[_Ranges]:
+        """The frames of a backup that entries point into; None, once reported, when they cannot be known."""
+        if backup_id not in self._ranges:
+            self._ranges[backup_id] = None
+            try:
+                component = self._older(backup_id)
+            except (IntegrityError, NotFoundError) as error:
+                self._unusable(backup_id, error)
+                return None
+            if component is None:
+                raise IntegrityError("entries lie in backup %s, which is not listed under references" % backup_id)
+            name = component.frames.name
+            try:
+                self._ranges[backup_id] = _Ranges(FrameTable(name, read_object(self._catalog, backup_id, name)))
+            except IntegrityError as error:
+                self._unusable(backup_id, error)
+        return self._ranges[backup_id]
+
+    def _unusable(self, backup_id: str, error: Exception) -> None:
+        self._report(backup_id + ".json", "is an older backup that holds data of this one and cannot be used: %s" % error)
+
+
+class _Ranges:
+    """Which ranges of raw bytes a frame table has."""
+
+    def __init__(self, table: FrameTable) -> None:
+        self._raw = [table.row(n)[3] for n in range(len(table))]
+        self._ends = list(itertools.accumulate(self._raw))
+
+    def check(self, path: bytes, frame: int, offset: int, size: int) -> None:
+        if 0 <= frame < len(self._raw) and 0 <= offset <= self._raw[frame]:
+            start = self._ends[frame] - self._raw[frame] + offset
+            if start + size <= self._ends[-1]:
+                return
+        raise IntegrityError("%s lies where no frame is" % printable(path))
+
+
+def _check_table(component: Component, table: FrameTable) -> None:
+    """Raise IntegrityError unless the table agrees with the manifest and with itself."""
+    volumes = {volume.name: volume for volume in component.volumes}
+    counts = dict.fromkeys(volumes, 0)
+    raw_total = 0
+    previous, end = "", 0
+    for number in range(len(table)):
+        volume, offset, stored, raw = table.row(number)
+        if volume != previous:
+            previous, end = volume, 0
+        if volume not in volumes or offset < end or stored > LARGEST_STORED or offset + stored > volumes[volume].size:
+            raise IntegrityError("frame %d cannot lie where the table says" % number)
+        end = offset + stored
+        counts[volume] += 1
+        raw_total += raw
+    said = (component.compression, list(volumes), [v.frames for v in component.volumes], component.frames.count, component.raw)
+    if said != (table.compression, table.volumes, list(counts.values()), len(table), raw_total):
+        raise IntegrityError("does not agree with the manifest")
+
+
+def _take(
+    scan: FrameScan, size: int, segments: t.Optional[t.Sequence[t.Sequence[int]]], update: t.Callable[..., t.Any]
+) -> bool:  # fmt: skip
+    """Hash a file; of a sparse one the segments are stored, and the holes between them are hashed as zeros."""
+    if segments is None:
+        return scan.take(size, update)
+    whole = True
+    position = 0
+    for start, length in segments:
+        hash_zeros(start - position, update)
+        whole = scan.take(length, update) and whole
+        position = start + length
+    hash_zeros(size - position, update)
+    return whole
