@@ -32,7 +32,9 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install"] + arguments))
 
 def copy_collection() -> Path:
     """Make the copy equal to the tracked files of the work tree, and return its path."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    # The clone may belong to somebody else than who runs this (root in CI).
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     names = {name for name in os.fsdecode(listed).split("\0") if _belongs(name) and os.path.lexists(ROOT / name)}
     COPY.mkdir(parents=True, exist_ok=True)
     # A repository of its own: Ansible's tools look for one upwards, and would find that this one ignores build/.
