@@ -113,7 +113,7 @@ class AgeReader:
         self._start = header_size + _NONCE
         self._end = size
         self._last = max(self.size - 1, 0) // CHUNK
-        self._cipher = _payload_cipher(file_key, self._fetch(header_size, _NONCE))
+        self._cipher = _payload_cipher(file_key, bytes(self._fetch(header_size, _NONCE)))
         # The chunk in which a read ended: the next one, of the bytes behind it, begins there.
         self._edge: t.Tuple[int, bytes] = (-1, b"")
 
@@ -181,7 +181,7 @@ class AgeReader:
         return data
 
 
-def _payload_cipher(file_key: bytes, nonce: Bytes) -> Cipher:
+def _payload_cipher(file_key: bytes, nonce: bytes) -> Cipher:
     return Cipher(hkdf(file_key, nonce, b"payload"))
 
 
