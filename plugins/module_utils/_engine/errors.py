@@ -117,11 +117,16 @@ class RestoreError(FleetBackupError):
     exit_code = 14
 
 
-class InterruptedRunError(FleetBackupError):
-    """The run was asked to stop (SIGINT, SIGTERM) and cleaned up after itself."""
+class InterruptedRunError(BaseException):
+    """The run was asked to stop (SIGINT, SIGTERM) and cleaned up after itself.
+
+    Neither a FleetBackupError nor an Exception: nothing on its way up may take it for the failure of one store or one file, and
+    go on. Operations that have something to tell nevertheless turn it into their result.
+    """
 
     code = "interrupted"
     exit_code = 15
+    retry = False
 
 
 class DecryptionError(FleetBackupError):

@@ -23,6 +23,15 @@ def is_superuser() -> bool:
     return os.geteuid() == 0
 
 
+def open_to_others(status: os.stat_result) -> bool:
+    """True when others than its owner may read or change a file that holds a private key.
+
+    As for ssh (sshkey_perm_ok), with the exception of Red Hat's systems: they let the group ssh_keys read the SSH host keys.
+    """
+    others = status.st_mode & 0o077
+    return bool(others) and not (others == 0o040 and group_name(status.st_gid) == "ssh_keys")
+
+
 def lock_file(fd: int) -> bool:
     """Take an exclusive lock on ``fd`` without waiting; False when another process has it. A crash releases it."""
     try:

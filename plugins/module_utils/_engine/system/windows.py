@@ -16,6 +16,11 @@ def is_superuser() -> bool:
     return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined]
 
 
+def open_to_others(status: os.stat_result) -> bool:
+    """Access lists decide here; the mode says nothing."""
+    return False
+
+
 def lock_file(fd: int) -> bool:
     """Take an exclusive lock on ``fd`` without waiting; False when another process has it. A crash releases it."""
     import msvcrt
