@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import shutil
@@ -14,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from interpreters import pythons
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("tools", "plugins/plugin_utils", "plugins/module_utils/_engine")
@@ -38,16 +38,6 @@ def agent(sources, tmp_path_factory):
     target = tmp_path_factory.mktemp("agent") / "fleet-backup.pyz"
     build(sources, target)
     return target
-
-
-def pythons(new_enough=True):
-    """The Pythons of this machine, from 3.9 on or before it."""
-    found = {shutil.which("python%s" % version) for version in ["2", "3.6", "3.7", "3.8", *("3.%d" % n for n in range(9, 16))]}
-    found |= {"/usr/bin/python3", *glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))}
-    for python in sorted(p for p in found if p and os.path.exists(p)):
-        asked = [python, "-c", "import sys; print(sys.version_info >= (3, 9))"]
-        if subprocess.run(asked, check=False, capture_output=True, text=True).stdout == "%s\n" % new_enough:
-            yield python
 
 
 def copy_sources(root, to, crlf=False):
