@@ -11,7 +11,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
-from .errors import FleetBackupError
+from .errors import FleetBackupError, InterruptedRunError
 
 SUCCESS, WARNING, FAILURE = "success", "warning", "failure"
 
@@ -79,7 +79,7 @@ class Result:
         if self.outcome == SUCCESS:
             self.outcome = WARNING
 
-    def fail(self, error: FleetBackupError) -> None:
+    def fail(self, error: t.Union[FleetBackupError, InterruptedRunError]) -> None:
         self.outcome = FAILURE
         self.error = {"code": error.code, "message": str(error)}
         objects = getattr(error, "objects", None)

@@ -18,7 +18,7 @@ def documented():
 
 
 def classes():
-    found = [errors.FleetBackupError]
+    found = [errors.FleetBackupError, errors.InterruptedRunError]
     for cls in found:
         found += cls.__subclasses__()
     return [cls for cls in found if cls.__module__ == errors.__name__]

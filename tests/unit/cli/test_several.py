@@ -69,7 +69,7 @@ def test_a_signal_ends_all_and_what_was_not_begun_is_named(jobs):
     several, began = carry_out(jobs, a=SourceError("gone"), b=InterruptedRunError("stopped"))
     assert began == ["a", "b"]
     assert (several.exit_code, several.error["code"]) == (15, "interrupted")
-    assert several.error["message"] == "2 of 3 jobs failed: a, b; these were not begun: c"
+    assert several.error["message"] == "2 of 3 jobs failed: a, b; these were not done: c"
 
 
 def test_a_signal_during_the_last_one_is_told_too(jobs):

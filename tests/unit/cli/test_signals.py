@@ -12,6 +12,7 @@ import pytest
 
 from _engine.cli.signals import Signals
 from _engine.errors import InterruptedRunError
+from _engine.interruption import checkpoint, uninterrupted
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals are sent differently there")
 
@@ -51,6 +52,37 @@ def test_the_next_run_begins_anew(signals):
         with pytest.raises(InterruptedRunError):
             signal.raise_signal(signal.SIGINT)
         signals.rearm()
+
+
+@posix
+def test_what_must_not_be_cut_short_is_not_and_what_goes_on_asks(signals):
+    with uninterrupted(), uninterrupted():
+        signal.raise_signal(signal.SIGTERM)
+    assert signals.stop
+    with pytest.raises(InterruptedRunError, match="SIGTERM"):
+        checkpoint()
+    checkpoint()
+
+
+@posix
+def test_a_new_begin_knows_nothing_of_an_old_signal(signals):
+    with uninterrupted():
+        signal.raise_signal(signal.SIGTERM)
+    signals.rearm()
+    checkpoint()
+    assert not signals.stop
+
+
+@posix
+def test_what_is_done_is_not_undone_by_a_signal(signals):
+    signals.finished()
+    signal.raise_signal(signal.SIGTERM)
+    assert signals.leave
+
+
+def test_an_interruption_is_taken_for_no_other_failure():
+    """Else a signal in the middle of a write would be taken for the failure of one store, and the run would go on."""
+    assert not issubclass(InterruptedRunError, Exception)
 
 
 @posix

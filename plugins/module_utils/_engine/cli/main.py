@@ -11,7 +11,7 @@ from .console import Console
 from .parser import help_text, split
 
 if t.TYPE_CHECKING:
-    from ..errors import FleetBackupError
+    from ..errors import FleetBackupError, InterruptedRunError
     from ..result import Result
     from .query import Query
     from .session import Session
@@ -42,7 +42,7 @@ def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
 
 def execute(words: t.Sequence[str], signals: Signals) -> int:
     """Run one command line, show its result, and return its exit code."""
-    from ..errors import ConfigurationError, FleetBackupError
+    from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
     from .parser import check_verb, parse
     from .session import Session
 
@@ -62,8 +62,13 @@ def execute(words: t.Sequence[str], signals: Signals) -> int:
 
             query = Query(arguments.query)
         module = verbs.load(verb)
-        result = _run(module, Session(arguments, console, signals))
-    except FleetBackupError as error:
+        session = Session(arguments, console, signals)
+        result = _run(module, session)
+        if verb in verbs.DOING:
+            # What was done is not undone by a signal that comes while it is told.
+            signals.finished()
+        _audit(module, result, session)
+    except (FleetBackupError, InterruptedRunError) as error:
         module, result = None, _failure(verb, error)
     except Exception as error:  # noqa: BLE001 - the last resort
         module, result = None, _failure(verb, _defect(error, console))
@@ -81,20 +86,22 @@ def _verb(words: t.Sequence[str]) -> t.Tuple[str, t.List[str]]:
 
 
 def _run(module: verbs.Verb, session: Session) -> Result:
-    from .several import parts
-
     try:
-        result = module.run(session)
+        return module.run(session)
     finally:
         session.progress.close()
+
+
+def _audit(module: verbs.Verb, result: Result, session: Session) -> None:
+    from .several import parts
+
     for part in parts(result):
         what = module.subject(part)
         if what is not None:
             session.audit(part, what)
-    return result
 
 
-def _failure(verb: str, error: FleetBackupError) -> Result:
+def _failure(verb: str, error: t.Union[FleetBackupError, InterruptedRunError]) -> Result:
     from ..result import Result
 
     result = Result("backup" if verb == "run" else verb)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import ConfigurationError, FleetBackupError
+from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
 from ..result import FAILURE, Result
 from .console import Console, OutputLostError
 from .several import Several
@@ -31,7 +31,7 @@ def report(result: Result, show: t.Optional[Show], query: t.Optional[Query], con
     except OutputLostError as lost:
         console.error(str(lost))
         own = FleetBackupError.exit_code
-    except FleetBackupError as error:  # what is told is read while it is told
+    except (FleetBackupError, InterruptedRunError) as error:  # what is told is read while it is told
         result.fail(error)
     _remarks(result, console)
     return result.exit_code or own

@@ -7,6 +7,7 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import interruption
 from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
 from ..job import Job
 from ..result import FAILURE, SUCCESS, WARNING, Result
@@ -38,33 +39,43 @@ def for_each(operation: str, jobs: t.Sequence[Job], carry_out: t.Callable[[Job],
         raise ConfigurationError("there is no job in this configuration")
     several = Several(operation)
     several.begin()
+    stopped: t.Optional[InterruptedRunError] = None
     for job in jobs:
-        result = carry_out(job)
+        try:
+            interruption.checkpoint()  # the one before may have been done before it could be stopped
+            result = carry_out(job)
+        except InterruptedRunError as error:
+            stopped = error
+            break
         several.results.append(result)
         if _was_interrupted(result):
             break
-    _sum_up(several, [job.name for job in jobs])
+    _sum_up(several, [job.name for job in jobs], stopped)
     several.end()
     return several
 
 
-def _sum_up(several: Several, jobs: t.Sequence[str]) -> None:
+def _sum_up(several: Several, jobs: t.Sequence[str], stopped: t.Optional[InterruptedRunError]) -> None:
     results = several.results
     several.host = next((r.host for r in results), None)
     several.changed = any(r.changed for r in results)
     several.dry_run = any(r.dry_run for r in results)
     failed = [r for r in results if r.outcome == FAILURE]
-    if not failed:
+    if not failed and stopped is None:
         several.outcome = WARNING if any(r.outcome == WARNING for r in results) else SUCCESS
         return
-    message = "%d of %d jobs failed: %s" % (len(failed), len(jobs), ", ".join(str(r.job) for r in failed))
+    lines = []
+    if failed:
+        lines.append("%d of %d jobs failed: %s" % (len(failed), len(jobs), ", ".join(str(r.job) for r in failed)))
     if len(results) < len(jobs):
-        message += "; these were not begun: %s" % ", ".join(jobs[len(results) :])
+        lines.append("these were not done: %s" % ", ".join(jobs[len(results) :]))
     # An interruption is always the last, and says more than an earlier failure does.
-    telling = failed[-1] if _was_interrupted(failed[-1]) else failed[0]
-    code = telling.error["code"] if telling.error else FleetBackupError.code
-    several.outcome, several.error = FAILURE, {"code": code, "message": message}
-    several.error_exit_code = telling.exit_code
+    telling = stopped or next(filter(_was_interrupted, failed), failed[0] if failed else None)
+    if isinstance(telling, Result):
+        code, several.error_exit_code = telling.error["code"] if telling.error else FleetBackupError.code, telling.exit_code
+    else:
+        code, several.error_exit_code = InterruptedRunError.code, InterruptedRunError.exit_code
+    several.outcome, several.error = FAILURE, {"code": code, "message": "; ".join(lines)}
 
 
 def _was_interrupted(result: Result) -> bool:

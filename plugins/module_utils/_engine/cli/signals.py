@@ -8,18 +8,24 @@ import signal
 import types
 import typing as t
 
+from .. import interruption
 from ..errors import InterruptedRunError
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-_PATIENCE = b"\nfleet-backup: cleaning up, which must not be cut short; once more stops it all the same\n"
+_PATIENCE = b"\nfleet-backup: cleaning up, which must not be cut short\n"
 
 
 class Signals:
-    """What was received. ``leave`` is set by every signal but Ctrl-C: not only the run, the whole command is to end."""
+    """What was received. ``stop``: nothing more is to begin; ``leave``: the menu is to end too, which Ctrl-C does not mean."""
 
     def __init__(self) -> None:
         self.leave = False
         self._count = 0
+        self._finished = False
+
+    @property
+    def stop(self) -> bool:
+        return self._count > 0
 
     def install(self) -> None:
         """Let signals raise InterruptedRunError in the main thread. Those that are ignored (nohup) stay so."""
@@ -29,17 +35,25 @@ class Signals:
                 signal.signal(number, self._handle)
 
     def rearm(self) -> None:
-        """The run has ended; the next signal is a first one again."""
+        """Something new begins; the next signal is a first one again."""
+        interruption.forget()
+        self._finished = False
         self._count = 0
+
+    def finished(self) -> None:
+        """All is done and has only to be told: a signal comes too late."""
+        self._finished = True
 
     def _handle(self, number: int, frame: t.Optional[types.FrameType]) -> None:
         self._count += 1
         self.leave = self.leave or number != signal.SIGINT
+        # The second is that of somebody who loses patience. Where it was not the first that began the cleaning up (a library may
+        # have swallowed it), the third is raised again.
         if self._count == 2:
             # Straight to the descriptor: the streams' locks may be held by what was interrupted.
             try:
                 os.write(2, _PATIENCE)
             except OSError:
                 pass
-            return
-        raise InterruptedRunError("stopped by %s; everything is cleaned up" % signal.Signals(number).name)
+        elif not self._finished:
+            interruption.stop(InterruptedRunError("stopped by %s; everything is cleaned up" % signal.Signals(number).name))

@@ -15,8 +15,16 @@ from ..archive.component import ComponentWriter, Parent, References
 from ..archive.reader import ComponentReader
 from ..catalog import Catalog, Scan
 from ..delivery import Delivery
-from ..errors import ConfigurationError, FleetBackupError, IntegrityError, SourceError, StoreFullError
+from ..errors import (
+    ConfigurationError,
+    FleetBackupError,
+    IntegrityError,
+    InterruptedRunError,
+    SourceError,
+    StoreFullError,
+)
 from ..hooks import run_hooks
+from ..interruption import uninterrupted
 from ..job import Compression, Config, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
@@ -94,21 +102,24 @@ def backup(
     result = BackupResult("backup", config.host, job.name, kind=kind, tag=tag, dry_run=dry_run)
     result.begin()
     state = State(config.state_dir)
-    try:
-        _check_request(kind, tag)
-        if dry_run:
-            _Run(config, job, result, state, progress).plan(unless_newer_than)
-        else:
-            with contextlib.nullcontext() if lock_held else JobLock(config.state_dir, job.name, job.lock_timeout):
-                _Run(config, job, result, state, progress).take(unless_newer_than)
-    except FleetBackupError as error:
-        result.fail(error)
-    progress.close()
-    result.end()
-    if not dry_run and result.newer is None:
-        state.write_status(job.name, result.to_dict())
-    for notice in state.notices:
-        result.warn(notice.code, notice.message)
+    with contextlib.ExitStack() as ending:
+        try:
+            _check_request(kind, tag)
+            run = _Run(config, job, result, state, progress, ending)
+            if dry_run:
+                run.plan(unless_newer_than)
+            else:
+                with contextlib.nullcontext() if lock_held else JobLock(config.state_dir, job.name, job.lock_timeout):
+                    run.take(unless_newer_than)
+        except (FleetBackupError, InterruptedRunError) as error:
+            ending.enter_context(uninterrupted())
+            result.fail(error)
+        progress.close()
+        result.end()
+        if not dry_run and result.newer is None:
+            state.write_status(job.name, result.to_dict())
+        for notice in state.notices:
+            result.warn(notice.code, notice.message)
     return result
 
 
@@ -120,9 +131,15 @@ def _check_request(kind: str, tag: str) -> None:
 
 
 class _Run:
-    """One run of a job, from the choice of its id to the last manifest."""
+    """One run of a job, from the choice of its id to the last manifest.
 
-    def __init__(self, config: Config, job: Job, result: BackupResult, state: State, progress: Progress) -> None:
+    From the point of no return on, ``ending`` holds what lets no signal cut the last steps short.
+    """
+
+    def __init__(
+        self, config: Config, job: Job, result: BackupResult, state: State, progress: Progress, ending: contextlib.ExitStack
+    ) -> None:
+        self._ending = ending
         self._config = config
         self._job = job
         self._result = result
@@ -182,6 +199,7 @@ class _Run:
         try:
             self._take(backup_id, previous, choice.parent, delivery)
         except BaseException as error:
+            self._ending.enter_context(uninterrupted())
             self._failed(backup_id, delivery, error)
             raise
         finally:
@@ -206,6 +224,7 @@ class _Run:
         for source, settings in zip(self._sources, self._job.sources):
             components.append(self._read(source, settings.driver, backup_id, parent, delivery))
         self._commit(backup_id, previous, delivery, components)
+        self._ending.enter_context(uninterrupted())
         result.id, result.changed = backup_id, True
         self._sum_up()
         self._failures.update(delivery.failures)
@@ -339,11 +358,11 @@ class _Run:
         self._say("failed: %s" % error)
         for problem in delivery.clean_up():
             self._result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
-        if isinstance(error, FleetBackupError):
+        if isinstance(error, (FleetBackupError, InterruptedRunError)):
             self._note_failure(backup_id, error)
         self._hooks_after_failure(backup_id)
 
-    def _note_failure(self, backup_id: str, error: FleetBackupError) -> None:
+    def _note_failure(self, backup_id: str, error: t.Union[FleetBackupError, InterruptedRunError]) -> None:
         result = self._result
         note = {
             "format": FORMAT, "id": backup_id, "host": self._config.host, "job": self._job.name, "kind": result.kind,

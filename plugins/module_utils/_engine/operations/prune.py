@@ -9,7 +9,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..catalog import Catalog, Scan
-from ..errors import FleetBackupError, IntegrityError, NotFoundError, StoreRefusedError
+from ..errors import FleetBackupError, IntegrityError, InterruptedRunError, NotFoundError, StoreRefusedError
+from ..interruption import checkpoint, uninterrupted
 from ..job import Config, Job
 from ..lock import JobLock
 from ..manifest import Manifest
@@ -81,17 +82,18 @@ def prune(
         with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job.name, job.lock_timeout):
             for catalog in catalogs:
                 _prune_store(catalog, job, now or utc_now(), result, progress)
-    except FleetBackupError as error:
+    except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
-    progress.close()
-    result.deleted = sorted({v.id for s in result.stores for v in s.verdicts if v.deleted or (dry_run and not v.keep)})
-    result.freed = sum(s.freed for s in result.stores)
-    result.changed = bool(result.deleted)
-    result.end()
-    if not dry_run:
-        state.write_status(job.name, result.to_dict())
-    for notice in state.notices:
-        result.warn(notice.code, notice.message)
+    with uninterrupted():
+        progress.close()
+        result.deleted = sorted({v.id for s in result.stores for v in s.verdicts if v.deleted or (dry_run and not v.keep)})
+        result.freed = sum(s.freed for s in result.stores)
+        result.changed = bool(result.deleted)
+        result.end()
+        if not dry_run:
+            state.write_status(job.name, result.to_dict())
+        for notice in state.notices:
+            result.warn(notice.code, notice.message)
     return result
 
 
@@ -162,7 +164,10 @@ def _delete(
             needed |= uses
             continue
         try:
-            verdict.bytes = catalog.delete(verdict.id)
+            with uninterrupted():  # half a deletion would leave data that nothing names
+                verdict.bytes = catalog.delete(verdict.id)
+                verdict.deleted = True
+                pruning.freed += verdict.bytes
         except StoreRefusedError as error:
             # Locked against deletion, or not ours to delete: the others may go, but nothing that this one uses.
             verdict.keep = True
@@ -170,8 +175,7 @@ def _delete(
             needed |= uses
             result.warn("not-deleted", "store %s: %s could not be removed: %s" % (pruning.store, verdict.id, error))
             continue
-        verdict.deleted = True
-        pruning.freed += verdict.bytes
+        checkpoint()
         progress.message("store %s: removed %s, %d bytes" % (pruning.store, verdict.id, verdict.bytes))
 
 

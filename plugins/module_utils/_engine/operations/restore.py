@@ -11,8 +11,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..catalog import Catalog
-from ..errors import ConfigurationError, ConfirmationNeededError, FleetBackupError, NotFoundError, RestoreError
+from ..errors import (
+    ConfigurationError,
+    ConfirmationNeededError,
+    FleetBackupError,
+    InterruptedRunError,
+    NotFoundError,
+    RestoreError,
+)
 from ..hooks import run_hooks
+from ..interruption import checkpoint, uninterrupted
 from ..job import HOOK_POINTS, Config, Job, SourceConfig
 from ..lock import JobLock
 from ..names import SAFETY_TAG, parse_backup_id
@@ -96,22 +104,25 @@ def restore(
     result.begin()
     known = config is not None and job_name is not None
     state = State(config.state_dir) if config is not None and known else None
-    try:
-        job = _job(config, job_name)
-        with contextlib.ExitStack() as stack:
-            if config is not None and job_name is not None and not request.dry_run:
-                stack.enter_context(JobLock(config.state_dir, job_name, job.lock_timeout if job else 0))
-            _Run(config, job_name, job, request, result, progress).carry_out()
-    except FleetBackupError as error:
-        result.fail(error)
-    except OSError as error:
-        result.fail(RestoreError("%s: %s" % (error.filename or "the restore failed", error.strerror or error)))
-    progress.close()
-    result.end()
-    if state is not None and job_name is not None and not request.dry_run:
-        state.write_status(job_name, result.to_dict())
-        for notice in state.notices:
-            result.warn(notice.code, notice.message)
+    with contextlib.ExitStack() as ending:
+        try:
+            job = _job(config, job_name)
+            with contextlib.ExitStack() as stack:
+                if config is not None and job_name is not None and not request.dry_run:
+                    stack.enter_context(JobLock(config.state_dir, job_name, job.lock_timeout if job else 0))
+                _Run(config, job_name, job, request, result, progress, ending).carry_out()
+        except (FleetBackupError, InterruptedRunError) as error:
+            ending.enter_context(uninterrupted())
+            result.fail(error)
+        except OSError as error:
+            ending.enter_context(uninterrupted())
+            result.fail(RestoreError("%s: %s" % (error.filename or "the restore failed", error.strerror or error)))
+        progress.close()
+        result.end()
+        if state is not None and job_name is not None and not request.dry_run:
+            state.write_status(job_name, result.to_dict())
+            for notice in state.notices:
+                result.warn(notice.code, notice.message)
     return result
 
 
@@ -121,12 +132,16 @@ def _job(config: t.Optional[Config], name: t.Optional[str]) -> t.Optional[Job]:
 
 
 class _Run:
-    """One restore, from the choice of the backup to the last hook."""
+    """One restore, from the choice of the backup to the last hook.
+
+    From the point of no return on, ``ending`` holds what lets no signal cut the last steps short.
+    """
 
     def __init__(
         self, config: t.Optional[Config], job_name: t.Optional[str], job: t.Optional[Job], request: RestoreRequest,
-        result: RestoreResult, progress: Progress,
+        result: RestoreResult, progress: Progress, ending: contextlib.ExitStack,
     ) -> None:  # fmt: skip
+        self._ending = ending
         self._config = config
         self._job_name = job_name
         self._job = job
@@ -149,7 +164,7 @@ class _Run:
                 self._restore(choice)
             finally:
                 choice.close()
-        except FleetBackupError as error:
+        except (FleetBackupError, InterruptedRunError) as error:
             self._say("failed: %s" % error)
             raise
         finally:
@@ -226,7 +241,9 @@ class _Run:
                     self._result.warnings.append(notice)
                     self._result.outcome = WARNING
                     self._say("component %s: %s: %s" % (notice.component, notice.code, notice.message))
+            self._ending.enter_context(uninterrupted())
         except BaseException as error:
+            self._ending.enter_context(uninterrupted())
             self._say("failed, everything is put back: %s" % error)
             self._put_back(begun, committing, error)
             raise
@@ -265,6 +282,9 @@ class _Run:
         job = dataclasses.replace(self._job, sources=tuple(sources), hooks={point: () for point in HOOK_POINTS})
         self._say("safety backup of %s" % ", ".join(source.name for source in sources))
         taken = backup(self._config, job, kind="full", tag=SAFETY_TAG, lock_held=True, progress=self._progress)
+        checkpoint()
+        if taken.error and taken.error["code"] == InterruptedRunError.code:
+            raise InterruptedRunError(taken.error["message"])
         if taken.outcome == FAILURE:
             raise RestoreError(
                 "the safety backup of what is there now failed, so nothing was touched: %s\nto restore without one, say so"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check that stored backups are whole: of one job, of all jobs, or one backup. Everything is read, unless told otherwise."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...operations.verify import VerifyResult, verify
+from ...result import Result
+from ..config_path import is_there
+from ..output import Cell, number, plural, size, table
+
+if t.TYPE_CHECKING:
+    import argparse
+
+    from ..console import Console
+    from ..session import Session
+
+_TOLD = {
+    "quick": "presence and sizes",
+    "hashes": "presence, sizes and hashes",
+    "data": "every byte of every entry",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="JOB|ID", nargs="?", help="a job, or the id of a backup (default: all jobs)")
+    parser.add_argument("--backup", metavar="ID", action="append", default=[], help="of the job only this one, such as latest")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--quick", dest="level", action="store_const", const="quick", help="only presence and sizes")
+    how.add_argument("--hashes", dest="level", action="store_const", const="hashes", help="only the hashes of what is stored")
+    parser.add_argument("--store", metavar="NAME", help="look at this store only")
+    parser.add_argument("--from", dest="folder", metavar="DIR", help="look into this plain folder instead of the stores")
+
+
+def run(session: Session) -> Result:
+    arguments = session.arguments
+    config = None if arguments.folder and not is_there(arguments.config) else session.config
+    jobs: t.List[str] = []
+    ids: t.List[str] = list(arguments.backup)
+    target = arguments.target
+    if target is not None:
+        known = config.jobs if config else ()
+        # Ids begin with a year; a job that is called like the beginning of one is still a job.
+        if target[:1].isdigit() and all(job.name != target for job in known):
+            ids.append(target)
+        else:
+            jobs.append(target)
+    return verify(
+        config,
+        jobs,
+        ids,
+        level=arguments.level or "data",
+        store=arguments.store,
+        from_dir=arguments.folder,
+        progress=session.progress,
+    )
+
+
+def subject(result: VerifyResult) -> t.Optional[str]:
+    return ", ".join(sorted({backup.id for backup in result.backups}))
+
+
+def show(result: VerifyResult, console: Console) -> None:
+    if not result.backups:
+        return
+    rows = [
+        (
+            backup.id,
+            backup.job or "",
+            backup.store,
+            number(backup.objects),
+            size(backup.bytes),
+            Cell("whole", "green") if backup.ok else Cell("damaged", "red"),
+        )
+        for backup in result.backups
+    ]
+    console.line("%s checked: %s" % (plural(len(rows), "backup"), _TOLD[result.level]))
+    headers = ("ID", "JOB", "STORE", "OBJECTS", "READ", "OUTCOME")
+    console.lines(table(headers, rows, ("OBJECTS", "READ"), console.colours))
