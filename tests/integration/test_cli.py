@@ -528,3 +528,58 @@ def test_what_cannot_be_restored(cli, words, code):
     cli("run", "notes")
     document = cli.json(*words, exit=code)
     assert document["outcome"] == "failure"
+
+
+# Verifying
+
+
+def flip(path):
+    """Damage one byte in the middle of a file."""
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x01
+    path.write_bytes(data)
+
+
+def test_verify_a_job_a_backup_and_everything(cli):
+    cli("run", "app")
+    cli("run", "notes")
+    (app_id,), (notes_id,) = cli.backups("app"), cli.backups("notes")
+    assert "every byte of every entry" in cli("verify", "app").stdout
+    assert [b["id"] for b in cli.json("verify", "app")["backups"]] == [app_id]
+    assert notes_id in {b["id"] for b in cli.json("verify", notes_id)["backups"]}
+    assert [b["id"] for b in cli.json("verify")["backups"]] == [app_id, notes_id]
+    assert cli.json("verify", "app", "--quick")["level"] == "quick"
+    assert cli.json("verify", "app", "--backup", "latest", "--hashes")["level"] == "hashes"
+    assert cli.json("verify", "app", "--quick", "--hashes", exit=2)["error"]["code"] == "configuration"
+    assert "the jobs are: app, notes" in cli("verify", "nothing", exit=12).stderr
+    assert cli.json("verify", "20200101", exit=12)["error"]["code"] == "not-found"
+    line = json.loads((cli.state / "audit.log").read_text().splitlines()[-1])
+    assert line["operation"] == "verify"
+
+
+def test_verify_names_what_is_damaged(cli):
+    cli("run", "notes")
+    (backup_id,) = cli.backups("notes")
+    (volume,) = (cli.store / "web1" / "notes" / backup_id).glob("notes.tar*")
+    flip(volume)
+    ended = cli("verify", "notes", exit=9)
+    assert re.search(r"^%s .* damaged$" % backup_id, ended.stdout, re.MULTILINE)
+    assert volume.name in ended.stderr
+    document = cli.json("verify", "notes", exit=9)
+    assert document["error"]["objects"] == [volume.name]
+    assert cli.json("verify", "notes", "--quick")["outcome"] == "success"
+
+
+def test_verify_a_plain_folder(cli):
+    cli("run", "notes")
+    cli.path.unlink()
+    environment = {k: v for k, v in cli.environment().items() if k != "FLEET_BACKUP_CONFIG"}
+    ended = subprocess.run(
+        cli.argv("verify", "--from", str(cli.store / "web1" / "notes")),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert ended.returncode == 0, ended.stderr
