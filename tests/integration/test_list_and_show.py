@@ -106,6 +106,28 @@ class TestList:
         ]
         assert result.exit_code == 0, "a failure of the past is no news"
 
+    def test_only_the_newest_failures_are_told(self, config, stores):
+        for n in range(120):
+            put(stores[0], "web1/shop/20261122T%06dZ-full-daily-0000.failed.json" % (n // 60 * 100 + n % 60), b"{}")
+        failed = listed(config, "shop").jobs[0].failed
+        assert len(failed) == 100 and failed[-1].id == "20261122T000020Z-full-daily-0000"
+
+    def test_what_a_restore_saved_makes_nothing_fresh(self, config, stores):
+        for store in stores:
+            write_backup(store, "20261120T020000Z-full-daily-0a00")
+            write_backup(store, "20261123T110000Z-full-pre-restore-0a01")
+        job = listed(config, "shop").jobs[0]
+        assert len(job.backups) == 2
+        assert job.newest == "20261120T020000Z-full-daily-0a00" and job.stale
+        assert all(s.newest == job.newest and s.stale for s in job.stores)
+
+    @pytest.mark.parametrize("minutes, stale", [(-30, False), (-90, True)])
+    def test_a_backup_of_the_future_proves_nothing(self, config, stores, minutes, stale):
+        for store in stores:
+            write_backup(store, NEW, finished=NOW - datetime.timedelta(minutes=minutes))
+        job = listed(config, "shop").jobs[0]
+        assert job.age == minutes * 60 and job.stale is stale
+
     def test_what_is_damaged_or_unfinished(self, config, stores, tmp_path):
         for store in stores:
             write_backup(store, NEW)

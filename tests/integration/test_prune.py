@@ -142,6 +142,17 @@ def test_what_a_kept_one_uses_stays(tmp_path, stores):
     assert verdict.reasons == ["needed by %s" % increment]
 
 
+def test_old_records_of_failed_runs_go_too(tmp_path, stores):
+    failed = ["20261101T%06dZ-full-daily-0000" % (n // 60 * 100 + n % 60) for n in range(103)]
+    for backup_id in failed:
+        put(stores[0], "web1/shop/%s.failed.json" % backup_id, b"{}")
+    assert not run(tmp_path, retention={}, dry_run=True).changed
+    result = run(tmp_path, retention={})
+    assert result.changed and [s.forgotten for s in result.stores] == [3, 0]
+    assert Catalog(stores[0], "web1/shop").scan().failed == failed[3:]
+    assert complete(stores[0]) == IDS
+
+
 class TestDamage:
     def test_what_cannot_be_read_stays_and_is_told(self, tmp_path, stores):
         path = tmp_path / "disk" / "web1" / "shop" / (IDS[1] + ".json")

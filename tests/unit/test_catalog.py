@@ -98,6 +98,11 @@ class TestScan:
         assert list(scan.damaged) == [FIRST] and "manifest is missing" in scan.damaged[FIRST]
         assert not scan.complete and not scan.unfinished
 
+    @pytest.mark.parametrize("ending", [".json.sha256", ".json.sig"])
+    def test_a_hash_or_a_signature_alone_is_damage(self, store, catalog, ending):
+        put(store, "web1/shop/%s%s" % (FIRST, ending), b"x")
+        assert list(catalog.scan().damaged) == [FIRST]
+
     def test_a_manifest_without_data_is_damage(self, store, catalog, folder):
         write_backup(store, FIRST)
         shutil.rmtree(folder / FIRST)
@@ -128,6 +133,13 @@ class TestManifest:
             with pytest.raises(IntegrityError) as error:
                 Catalog(store, "web1/shop").manifest(FIRST)
             assert error.value.objects == ["web1/shop/%s.json" % FIRST]
+
+    def test_one_of_an_absurd_size_is_not_read(self, store, catalog, folder):
+        write_backup(store, FIRST)
+        with open(folder / (FIRST + ".json"), "r+b") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(IntegrityError, match="too large"):
+            catalog.manifest(FIRST)
 
     def test_one_that_does_not_exist(self, catalog):
         with pytest.raises(NotFoundError):
@@ -201,9 +213,10 @@ class TestChoose:
         with pytest.raises(NotFoundError, match="beginning of 3 backups of web1/shop"):
             catalog.choose("202611")
 
-    def test_a_whole_id_is_no_beginning(self, catalog, folder):
-        # An id can be no beginning of another one; a name in the folder could be anything.
-        assert catalog.choose(SECOND) == SECOND
+    def test_a_whole_id_is_meant_though_another_one_begins_with_it(self, store, catalog):
+        longer = FIRST + "-1234"  # its tag is daily-0a01
+        write_backup(store, longer)
+        assert catalog.choose(FIRST) == FIRST and catalog.choose(longer) == longer
 
     def test_the_newest_that_had_finished_by_a_time(self, catalog):
         assert catalog.choose(at=utc(22, 2, 30)) == THIRD

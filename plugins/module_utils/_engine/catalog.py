@@ -16,6 +16,9 @@ from .stores import Store
 
 _MANIFEST, _HASH, _SIGNATURE, _FAILED, _MARK = ".json", ".json.sha256", ".json.sig", ".failed.json", ".mark-"
 
+#: How many records of failed runs stay on a store when it is pruned.
+KEPT_FAILURES = 100
+
 # Far above what any backup needs; a hostile store must not fill the memory.
 _LARGEST_MANIFEST = 256 << 20
 

@@ -20,11 +20,8 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
-from .names import parse_backup_id
+from .names import SAFETY_TAG, parse_backup_id
 from .result import SUCCESS
-
-#: Backups of what a restore overwrote.
-PRE_RESTORE = "pre-restore"
 
 
 @dataclass(frozen=True)
@@ -82,16 +79,16 @@ def decide(
     rules = _Rules(newest_first, timezone, now)
     tags = {rule["name"]: rule for rule in policy.get("tags") or []}
     own = {tag: [b for b in past if b.tag == tag] for tag in tags}
-    common = [b for b in past if b.tag not in tags and b.tag != PRE_RESTORE]
+    common = [b for b in past if b.tag not in tags and b.tag != SAFETY_TAG]
 
     rules.apply(policy, common)
     for tag, rule in tags.items():
         rules.apply(rule, own[tag], "tag %s: " % tag)
-    if PRE_RESTORE not in tags:
-        rules.keep((b for b in past if b.tag == PRE_RESTORE), "what a restore overwrote (tag %s)" % PRE_RESTORE)
+    if SAFETY_TAG not in tags:
+        rules.keep((b for b in past if b.tag == SAFETY_TAG), "what a restore overwrote (tag %s)" % SAFETY_TAG)
     rules.keep((b for b in newest_first if b.finished > now), "made in the future: is the clock right?")
     # What a restore overwrote may be just what was broken; it does not stand in for a backup.
-    regular = [b for b in past if b.tag != PRE_RESTORE]
+    regular = [b for b in past if b.tag != SAFETY_TAG]
     rules.keep(past[:1], "newest complete backup")
     rules.keep(regular[:1], "newest complete backup")
     rules.keep([b for b in regular if b.outcome == SUCCESS][:1], "newest backup without warnings")

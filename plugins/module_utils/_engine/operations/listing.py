@@ -8,15 +8,19 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ..catalog import Catalog, Scan
+from ..catalog import KEPT_FAILURES, Catalog, Scan
 from ..errors import FleetBackupError, IntegrityError, NotFoundError
 from ..job import Config, Job
 from ..manifest import Manifest
+from ..names import is_safety
 from ..result import Result, from_iso, utc_now
 from .place import open_catalog
 
 # A record of a failure is small; a store must not fill the memory with one.
 _LARGEST_RECORD = 1 << 20
+
+# Seconds by which the clocks of the host that took a backup and of the one that lists it may differ.
+_CLOCK_SKEW = 3600
 
 
 @dataclass
@@ -43,7 +47,7 @@ class BackupRow:
 
 @dataclass
 class FailedRow:
-    """A run that failed, with its error as far as the store has it."""
+    """A run that failed, with its error as far as the store has it. Only the newest KEPT_FAILURES of a store are told."""
 
     id: str
     stores: t.List[str]
@@ -73,7 +77,10 @@ class StoreRow:
 
 @dataclass
 class JobListing:
-    """One job. ``backups`` newest first. ``stale``: no store that could be asked has a backup younger than ``max_age``."""
+    """One job. ``backups`` newest first. ``stale``: no store that could be asked has a backup younger than ``max_age``.
+
+    ``newest`` (of a store too) leaves out what restores saved of the state that they replaced: nobody is safer for it.
+    """
 
     job: str
     max_age: t.Optional[int]
@@ -138,16 +145,14 @@ def _list_job(job: Job, catalogs: t.Sequence[Catalog], now: datetime.datetime, r
         listing.unfinished += [BadRow(i, name) for i in scan.unfinished]
         listing.damaged += [BadRow(i, name, why) for i, why in sorted(scan.damaged.items())]
         store_row.backups = len(whole)
-        if whole:
-            store_row.newest, store_row.age = whole[-1], rows[whole[-1]].age
+        store_row.newest, store_row.age = _newest(rows[i] for i in whole)
         store_row.stale = _stale(store_row.age, job.max_age)
     asked = [s for s in listing.stores if s.error is None]
     for row in rows.values():
         row.missing = [s.store for s in asked if s.store not in row.stores]
     listing.backups = sorted(rows.values(), key=lambda row: row.id, reverse=True)
     listing.failed = sorted(failed.values(), key=lambda row: row.id, reverse=True)
-    if listing.backups:
-        listing.newest, listing.age = listing.backups[0].id, listing.backups[0].age
+    listing.newest, listing.age = _newest(listing.backups)
     listing.stale = bool(asked) and all(s.stale for s in asked)
     _warn(listing, result)
     return listing
@@ -185,7 +190,7 @@ def _row(manifest: Manifest, now: datetime.datetime) -> BackupRow:
 
 
 def _failures(catalog: Catalog, scan: Scan, failed: t.Dict[str, FailedRow]) -> None:
-    for backup_id in scan.failed:
+    for backup_id in scan.failed[-KEPT_FAILURES:]:
         row = failed.setdefault(backup_id, FailedRow(backup_id, []))
         row.stores.append(catalog.store.name)
         if row.error is None:
@@ -205,8 +210,14 @@ def _failure(catalog: Catalog, backup_id: str) -> t.Optional[t.Dict[str, t.Any]]
         return None
 
 
+def _newest(rows: t.Iterable[BackupRow]) -> t.Tuple[t.Optional[str], t.Optional[int]]:
+    """Id and age of the newest regular backup."""
+    return max(((row.id, row.age) for row in rows if not is_safety(row.id)), default=(None, None))
+
+
 def _stale(age: t.Optional[int], max_age: t.Optional[int]) -> bool:
-    return max_age is not None and (age is None or age > max_age)
+    """A backup of the future, made while the clock was wrong, proves nothing."""
+    return max_age is not None and (age is None or age > max_age or age < -_CLOCK_SKEW)
 
 
 def _warn(listing: JobListing, result: ListResult) -> None:

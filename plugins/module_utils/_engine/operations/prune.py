@@ -8,7 +8,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
-from ..catalog import Catalog, Scan
+from ..catalog import KEPT_FAILURES, Catalog, Scan
 from ..errors import FleetBackupError, IntegrityError, InterruptedRunError, NotFoundError, StoreRefusedError
 from ..interruption import checkpoint, uninterrupted
 from ..job import Config, Job
@@ -41,7 +41,7 @@ class StorePruning:
     """What became of one store. ``freed`` counts bytes; in a dry run those that would be freed.
 
     ``verdicts``: newest first. ``damaged``: why each damaged backup is none; they are never removed. ``leftovers``: data of runs
-    that began over a week ago and never finished; they are only reported.
+    that began over a week ago and never finished; they are only reported. ``forgotten``: old records of failed runs removed.
     """
 
     store: str
@@ -49,6 +49,7 @@ class StorePruning:
     freed: int = 0
     damaged: t.Dict[str, str] = field(default_factory=dict)
     leftovers: t.List[str] = field(default_factory=list)
+    forgotten: int = 0
     error: t.Optional[t.Dict[str, str]] = None
 
 
@@ -88,7 +89,7 @@ def prune(
         progress.close()
         result.deleted = sorted({v.id for s in result.stores for v in s.verdicts if v.deleted or (dry_run and not v.keep)})
         result.freed = sum(s.freed for s in result.stores)
-        result.changed = bool(result.deleted)
+        result.changed = bool(result.deleted) or any(s.forgotten for s in result.stores)
         result.end()
         if not dry_run:
             state.write_status(job.name, result.to_dict())
@@ -111,6 +112,9 @@ def _prune_store(catalog: Catalog, job: Job, now: datetime.datetime, result: Pru
             pruning.freed = sum(v.bytes or 0 for v in pruning.verdicts if not v.keep)
         else:
             _delete(catalog, manifests, pruning, result, progress)
+            for backup_id in scan.failed[:-KEPT_FAILURES]:
+                catalog.store.delete(catalog.failed_key(backup_id))
+                pruning.forgotten += 1
     except FleetBackupError as error:
         pruning.error = {"code": error.code, "message": str(error)}
         result.fail(error)
