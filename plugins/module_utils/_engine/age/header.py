@@ -20,8 +20,8 @@ from .stanza import Stanza, check, decode, encode, unwrap_key, wrap_for_passphra
 #: Headers are not longer than this (the specification has no limit): some 600 recipients.
 LIMIT = 1 << 16
 
-_VERSION = b"age-encryption.org/v1"
-_ANY_VERSION = b"age-encryption.org/"
+_VERSION_LINE = b"age-encryption.org/v1\n"
+_OTHER_VERSION = re.compile(rb"age-encryption\.org/([\x21-\x7e]{1,40})\n")
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _COLUMNS = 64
 _ARGUMENT = re.compile(rb"[\x21-\x7e]+\Z")
@@ -111,13 +111,13 @@ def unwrap(headers: t.Mapping[str, bytes], identities: t.Sequence[AnyIdentity]) 
 
 
 def _format(stanzas: t.Sequence[Stanza], key: bytes) -> bytes:
-    lines = [_VERSION]
+    lines = []
     for stanza in stanzas:
         lines.append(b" ".join([b"->", *stanza.arguments]))
         body = encode(stanza.body)
         # The last line is shorter than the others, if need be empty: that is how a reader knows it.
         lines += [body[start : start + _COLUMNS] for start in range(0, len(body) + 1, _COLUMNS)]
-    authentic = b"\n".join([*lines, b"---"])
+    authentic = _VERSION_LINE + b"\n".join([*lines, b"---"])
     return authentic + b" " + encode(_mac(key, authentic)) + b"\n"
 
 
@@ -126,8 +126,8 @@ def _mac(key: bytes, authentic: bytes) -> bytes:
 
 
 def _parse(data: bytes, name: str) -> Header:
-    lines = _Lines(data)
-    _check_version(lines.next(), name)
+    _check_version(data, name)
+    lines = _Lines(data, len(_VERSION_LINE))
     stanzas = []
     line = lines.next()
     while line.startswith(b"->"):
@@ -147,15 +147,16 @@ def _parse(data: bytes, name: str) -> Header:
     return Header(name, tuple(stanzas), mac, lines.end, data[: lines.end - len(line) - 1 + len(b"---")])
 
 
-def _check_version(line: bytes, name: str) -> None:
-    if line == _VERSION:
+def _check_version(data: bytes, name: str) -> None:
+    if data.startswith(_VERSION_LINE):
         return
-    if line.startswith(_ARMOR):
+    if data.startswith(_ARMOR):
         raise IntegrityError("%s: is an age file in ASCII armor; fleet.backup writes and reads binary ones" % name, [name])
-    if re.match(re.escape(_ANY_VERSION) + rb"[\x21-\x7e]+\Z", line):
-        version = line[len(_ANY_VERSION) :].decode("ascii")
-        raise DecryptionError("%s: is an age file of version %s; this fleet.backup knows v1 only" % (name, version[:40]))
-    raise ValueError("the file does not begin with %r" % _VERSION.decode("ascii"))
+    other = _OTHER_VERSION.match(data)
+    if other:
+        version = other.group(1).decode("ascii")
+        raise DecryptionError("%s: is an age file of version %s; this fleet.backup knows v1 only" % (name, version))
+    raise ValueError("the file does not begin with %r" % _VERSION_LINE.decode("ascii").strip())
 
 
 def _body(lines: _Lines) -> bytes:
@@ -172,19 +173,14 @@ def _body(lines: _Lines) -> bytes:
 class _Lines:
     """The lines of a header, one after another, within LIMIT; ``end`` is where the next begins."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, start: int) -> None:
         self._data = data
-        self.end = 0
+        self.end = start
 
     def next(self) -> bytes:
         start = self.end
         stop = self._data.find(b"\n", start, LIMIT)
-        if stop < 0 and len(self._data) >= LIMIT:
-            raise ValueError("it does not end within %d bytes" % LIMIT)
         if stop < 0:
-            # The first line decides what this is at all, also when there is no second.
-            if not start:
-                return self._data
-            raise ValueError("it is cut off")
+            raise ValueError("it does not end within %d bytes" % LIMIT if len(self._data) >= LIMIT else "it is cut off")
         self.end = stop + 1
         return self._data[start:stop]
