@@ -36,8 +36,7 @@ def listing(component: str, entries: t.Iterable[Entry], roots: t.Sequence[Root])
     stack: t.List[t.Tuple[bytes, t.List[bytes]]] = [(b"", [b""])] if b"" in waiting else []
     for entry in entries:
         try:
-            path = entry_path(entry)
-            kind = entry["type"]
+            path, kind = entry_path(entry), entry["type"]
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise IntegrityError("component %s: an entry has no path or type: %s" % (component, error)) from None
         parent, _slash, name = path.rpartition(b"/")
@@ -56,7 +55,7 @@ def listing(component: str, entries: t.Iterable[Entry], roots: t.Sequence[Root])
             raise refuse(path, "it lies in no folder of the archive")
         if kind == DIRECTORY:
             stack.append((path, [b""]))
-        elif kind not in _KINDS:
+        elif not isinstance(kind, str) or kind not in _KINDS:
             raise refuse(path, "%r is no type that a tree can hold" % (kind,))
         try:
             _check(path, entry, kind)

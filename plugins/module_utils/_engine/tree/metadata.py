@@ -64,6 +64,11 @@ class Permissions:
         self._owners: t.Dict[t.Tuple[t.Any, ...], t.Tuple[int, int]] = {}
         self._missed: t.Dict[str, Notice] = {}
 
+    @property
+    def user(self) -> int:
+        """The number of the caller."""
+        return self._self[0]
+
     def metadata(self, entry: Entry, path: t.Optional[bytes] = None) -> Metadata:
         """What an entry is to have. With ``path`` it is about to be given, and what is not given is noted."""
         key = (entry.get("uid"), entry.get("gid"), entry.get("user"), entry.get("group"))

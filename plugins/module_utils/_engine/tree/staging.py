@@ -109,6 +109,8 @@ class Staging:
         self = cls(holder, where, name, permissions)
         try:
             self._folder = holder.folder(name)
+            if self._folder.own_state().st_uid not in (0, permissions.user):
+                raise PermissionError(errno.EPERM, "it belongs to somebody else; look into it, and remove it")
             if self._is_in_use():
                 raise LockedError("%s: another restore is under way there; wait for its end" % printable(where))
             if self._folder.state(_COMMIT) is not None:
@@ -282,6 +284,8 @@ class Staging:
 
     def _parent(self, path: bytes) -> t.Tuple[Folder, bytes]:
         """The folder that ``path`` lies in, reached without following a link, and its name there. It stays open for the next."""
+        if path and any(part in (b"", b".", b"..") or b"\0" in part for part in path.split(b"/")):
+            raise PermissionError(errno.EPERM, "the plan leads out of the folder")
         parent, _slash, name = path.rpartition(b"/")
         while self._parents and not (parent == self._parents[-1][0] or parent.startswith(self._parents[-1][0] + b"/")):
             self._parents.pop()[1].close()
@@ -306,7 +310,10 @@ class Staging:
         with os.fdopen(self._folder.read(_COMMIT), encoding="ascii") as file:
             file.readline()
             for line in file:
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise OSError(errno.EIO, "the plan is damaged") from None
 
     def _line(self, value: Step) -> None:
         try:
