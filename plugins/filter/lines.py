@@ -8,7 +8,7 @@ name: lines
 short_description: Tell people what a module of this collection did
 version_added: 0.1.0
 description:
-  - Takes what a task registered that ran a module of this collection in a loop over jobs.
+  - Takes what a task registered that ran a module of this collection, alone or in a loop over the names of jobs.
   - Returns lines of text for people.
 author:
   - The fleet.backup project (!UNKNOWN)

@@ -8,7 +8,7 @@ name: summary
 short_description: Sum up what a module of this collection did, job by job
 version_added: 0.1.0
 description:
-  - Takes what a task registered that ran a module of this collection in a loop over jobs.
+  - Takes what a task registered that ran a module of this collection, alone or in a loop over the names of jobs.
   - Returns the few values of each job that a later step or a notification needs. Nothing secret is among them.
 author:
   - The fleet.backup project (!UNKNOWN)
@@ -41,11 +41,11 @@ def results(registered: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, t.Mapp
     """Yield ``(job, result)`` of each run of a module; one that ended before it had a result is a failure with its message."""
     for run in registered.get("results", [registered]):
         found = [value for value in run.values() if isinstance(value, dict) and "operation" in value]
-        job = run["item"]["name"] if isinstance(run.get("item"), dict) else run.get("item")
+        job = run.get("item") or (found[0].get("job") if found else None) or ""
         if found:
-            yield job or found[0].get("job") or "", found[0]
+            yield job, found[0]
         else:
-            yield job or "", {"outcome": "failure", "error": {"code": "error", "message": run.get("msg", "")}}
+            yield job, {"outcome": "failure", "error": {"code": "error", "message": run.get("msg", "")}}
 
 
 def summary(registered: t.Mapping[str, t.Any]) -> t.Dict[str, t.Dict[str, t.Any]]:

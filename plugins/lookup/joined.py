@@ -21,15 +21,19 @@ options:
     type: list
     elements: str
     required: true
+  name:
+    description: Return only the item of this name.
+    type: str
 """
 
 EXAMPLES = r"""
+# The loop goes over names, because Ansible prints the item of a loop when a task fails, and a job can hold a secret.
 - name: Take a backup of every job
   fleet.backup.backup:
     host: "{{ inventory_hostname }}"
     stores: "{{ query('fleet.backup.joined', 'fleet_backup_stores') }}"
-    job: "{{ item }}"
-  loop: "{{ query('fleet.backup.joined', 'fleet_backup_jobs') }}"
+    job: "{{ query('fleet.backup.joined', 'fleet_backup_jobs', name=item) | first }}"
+  loop: "{{ query('fleet.backup.joined', 'fleet_backup_jobs') | map(attribute='name') }}"
 """
 
 RETURN = r"""
@@ -70,4 +74,5 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                         )
                     places[name] = place
                     items.append(item)
-        return items
+        wanted = self.get_option("name")
+        return [item for item in items if wanted is None or item["name"] == wanted]
