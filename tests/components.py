@@ -11,6 +11,7 @@ from _engine.catalog import Catalog
 from _engine.delivery import Delivery
 from _engine.job import Compression
 from _engine.options import check
+from _engine.sealing import Sealer
 from _engine.sources import Reading, load
 from _engine.stores.local import LocalStore
 
@@ -29,7 +30,7 @@ def back_up(source, driver: str, folder, algorithm: str = "gzip") -> t.Tuple[Rea
     """Back the source up into ``folder`` (a store of its own); return what it reported and a reader of the component."""
     store = LocalStore("disk", {"path": str(folder)})
     writer = ComponentWriter(
-        source.name, driver, ID, "tar", Compression(algorithm, 1), Delivery([store], "web/app/" + ID).create
+        source.name, driver, ID, "tar", Compression(algorithm, 1), Sealer(Delivery([store], "web/app/" + ID), None)
     )  # fmt: skip
     told = []
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,10 @@ def restore_image(tmp_path_factory):
     lock = tmp_path_factory.getbasetemp().parent / "restore-image.lock"
     subprocess.run(["flock", str(lock), str(_CONTAINERS / "build.sh")], check=True)
     return "fleet-backup/restore:bookworm"
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's clock for judging what is young is a minute ahead, so that nothing is young."""
+    real = time.time_ns
+    monkeypatch.setattr("_engine.archive.tree_writer.time.time_ns", lambda: real() + 60 * 10**9)

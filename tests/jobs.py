@@ -10,6 +10,7 @@ from pathlib import Path
 from _engine.archive.reader import ComponentReader, open_component
 from _engine.catalog import Catalog
 from _engine.job import Config, parse_config
+from _engine.keyring import Keyring
 from _engine.operations.backup import BackupResult, backup
 from _engine.stores import load
 
@@ -39,14 +40,17 @@ def take(config: Config, **options: t.Any) -> BackupResult:
     return result
 
 
-def catalog(config: Config) -> Catalog:
+def catalog(config: Config, keyring: t.Optional[Keyring] = None) -> Catalog:
     store = config.stores[0]
-    return Catalog(load(store.driver)(store.name, store.options), "%s/%s" % (config.host, config.jobs[0].name))
+    folder = "%s/%s" % (config.host, config.jobs[0].name)
+    return Catalog(load(store.driver)(store.name, store.options), folder, keyring=keyring)
 
 
-def reader(config: Config, backup_id: t.Optional[str], component: str = "files") -> ComponentReader:
+def reader(
+    config: Config, backup_id: t.Optional[str], component: str = "files", keyring: t.Optional[Keyring] = None
+) -> ComponentReader:
     assert backup_id is not None
-    found = catalog(config)
+    found = catalog(config, keyring)
     return open_component(found, found.manifest(backup_id), component)
 
 

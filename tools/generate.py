@@ -25,7 +25,7 @@ from _engine import sources, stores  # noqa: E402
 from _engine.job import CONFIG, JOB  # noqa: E402
 from _engine.operations.archive import OPTIONS as ARCHIVE  # noqa: E402
 from _engine.operations.database_dump import OPTIONS as DUMP  # noqa: E402
-from _engine.options import Option  # noqa: E402
+from _engine.options import Option, written  # noqa: E402
 
 _REGISTRIES: t.Dict[str, t.Any] = {"sources": sources, "stores": stores}
 _BY_HAND = "Written by tools/generate.py from the engine's option declarations; do not edit."
@@ -96,7 +96,7 @@ def _ansible_type(kind: str) -> str:
 
 
 def _spec(options: t.Sequence[Option], required: bool = True) -> t.Dict[str, t.Any]:
-    return {option.name: _spec_option(option, required) for option in options}
+    return {option.name: _spec_option(option, required) for option in written(options)}
 
 
 def _spec_option(option: Option, required: bool = True) -> t.Dict[str, t.Any]:
@@ -109,6 +109,8 @@ def _spec_option(option: Option, required: bool = True) -> t.Dict[str, t.Any]:
         spec["choices"] = list(option.choices)
     if option.secret:
         spec["no_log"] = True
+    elif re.search("_(file|env|credential)$", option.name):
+        spec["no_log"] = False  # where a secret is, not the secret
     if option.type == "list":
         spec["elements"] = _ansible_type(option.elements)
     if option.options or option.drivers:
@@ -156,7 +158,7 @@ def _documentation(options: t.Sequence[Option], place: str = "", required: bool 
         return "O(%s%s)" % (place if found.group(1) in siblings else "", found.group(1))
 
     docs: t.Dict[str, t.Any] = {}
-    for option in options:
+    for option in written(options):
         entry: t.Dict[str, t.Any] = {"description": [re.sub(r"O\(([^)]*)\)", whole, option.help)]}
         if option.example is not None:
             entry["description"].append("For example V(%s)." % option.example)
@@ -243,7 +245,7 @@ _PATTERNS = {
 
 def _schema_object(options: t.Sequence[Option], drivers: t.Dict[str, t.Sequence[Option]]) -> t.Dict[str, t.Any]:
     properties: t.Dict[str, t.Any] = {}
-    for option in options:
+    for option in written(options):
         properties[option.name] = {"description": _plain(option.help), **_schema(option, option.type)}
         if option.default is not None:
             properties[option.name]["default"] = option.default
@@ -309,7 +311,7 @@ def _section(title: str, place: str, options: t.Sequence[Option]) -> t.List[str]
 
 def _table(options: t.Sequence[Option]) -> str:
     lines = ["| option | type | default | |", "| --- | --- | --- | --- |"]
-    for option in options:
+    for option in written(options):
         kind = "list of %s" % option.elements if option.type == "list" else option.type
         default = "required" if option.required else "" if option.default in (None, {}) else "`%s`" % json.dumps(option.default)
         text = re.sub(r"\b[VCOEP]\(([^)]*)\)", r"`\1`", option.help)

@@ -174,6 +174,34 @@ options:
             description:
               - 'The level: 1 to 19 for V(zstd) (default 3), 0 to 9 for V(gzip) (default 6).'
             type: int
+      encryption:
+        description:
+          - Encrypt all that tells of the content, in the format of age. Names of components, sizes and counts stay readable.
+        type: dict
+        suboptions:
+          recipients:
+            description:
+              - Public keys (C(age1...)) that can decrypt the backups; each of them alone can. The host needs no secret for
+                it.
+              - For example V(['age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p']).
+            type: list
+            elements: str
+          passphrase:
+            description:
+              - A passphrase instead of public keys. The host then knows it.
+            type: str
+          passphrase_file:
+            description:
+              - The same, read from this file.
+            type: path
+          passphrase_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          passphrase_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
       retention:
         description:
           - Which backups C(prune) keeps. Without any rule it keeps all.

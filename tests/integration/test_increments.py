@@ -24,15 +24,6 @@ YEAR = 365 * 86400 * 10**9
 ACTIONS = ["create", "change", "grow", "rename", "delete", "chmod", "link", "hardlink", "replace", "folder", "touch"]
 
 
-@pytest.fixture
-def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine's clock for judging what is young is a minute ahead, so that nothing is young."""
-    import time
-
-    real = time.time_ns
-    monkeypatch.setattr("_engine.archive.tree_writer.time.time_ns", lambda: real() + 60 * 10**9)
-
-
 def restored(config: Config, backup_id: t.Optional[str], to: Path, **options: t.Any) -> trees.Snapshot:
     result = restore(config, "app", RestoreRequest(backup=backup_id or "", to=str(to), set_ids=True, devices=True, **options))
     assert result.error is None, result.error

@@ -55,6 +55,16 @@ SPEC: t.Dict[str, t.Any] = {
                 "type": "dict",
                 "options": {"algorithm": {"type": "str", "choices": ["zstd", "gzip", "none"]}, "level": {"type": "int"}},
             },
+            "encryption": {
+                "type": "dict",
+                "options": {
+                    "recipients": {"type": "list", "elements": "str"},
+                    "passphrase": {"type": "str", "no_log": True},
+                    "passphrase_file": {"type": "path", "no_log": False},
+                    "passphrase_env": {"type": "str", "no_log": False},
+                    "passphrase_credential": {"type": "str", "no_log": False},
+                },
+            },
             "retention": {
                 "type": "dict",
                 "options": {

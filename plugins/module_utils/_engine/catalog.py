@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .errors import IntegrityError, NotFoundError
+from .keyring import Keyring
 from .manifest import SUMS, Manifest
 from .names import is_host, is_name, is_safety, parse_backup_id
 from .result import from_iso, iso
@@ -44,8 +45,10 @@ class Catalog:
     ``only`` narrows it to one backup. All methods raise the store's errors.
     """
 
-    def __init__(self, store: Store, folder: str, only: t.Optional[str] = None) -> None:
+    def __init__(self, store: Store, folder: str, only: t.Optional[str] = None, keyring: t.Optional[Keyring] = None) -> None:
         self.store = store
+        #: What opens encrypted objects.
+        self.keyring = keyring or Keyring()
         self.folder = folder
         self._only = only
         self._manifests: t.Dict[str, t.Tuple[Manifest, str]] = {}

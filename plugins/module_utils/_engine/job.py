@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from .errors import ConfigurationError, NotFoundError
 from .options import Option, check
+from .secret import Secret
 
 _HOOK = (
     Option("command", "list", "The program and its arguments. No shell is involved.", required=True),
@@ -61,6 +62,16 @@ COMPRESSION = (
     Option("level", "int", "The level: 1 to 19 for V(zstd) (default 3), 0 to 9 for V(gzip) (default 6).", minimum=0, maximum=19),
 )
 
+ENCRYPTION = (
+    Option(
+        "recipients",
+        "list",
+        "Public keys (C(age1...)) that can decrypt the backups; each of them alone can. The host needs no secret for it.",
+        example=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+    ),
+    Option("passphrase", "str", "A passphrase instead of public keys. The host then knows it.", secret=True),
+)
+
 JOB = (
     Option("name", "name", "The name of the job.", required=True),
     Option(
@@ -75,6 +86,12 @@ JOB = (
     Option("stores", "list", "The names of the stores that each get a copy.", required=True, elements="name"),
     Option("format", "str", "The archive format of trees of files.", default="tar", choices=("tar", "zip")),
     Option("compression", "dict", "How components are compressed.", default={}, options=COMPRESSION),
+    Option(
+        "encryption",
+        "dict",
+        "Encrypt all that tells of the content, in the format of age. Names of components, sizes and counts stay readable.",
+        options=ENCRYPTION,
+    ),
     Option("retention", "dict", "Which backups C(prune) keeps. Without any rule it keeps all.", default={}, options=RETENTION),
     Option("hooks", "dict", "Programs to run around a backup or a restore.", default={}, options=_HOOKS),
     Option(
@@ -133,12 +150,21 @@ class Compression:
 
 
 @dataclass(frozen=True)
+class Encryption:
+    """Either ``recipients`` or ``passphrase``."""
+
+    recipients: t.Tuple[str, ...]
+    passphrase: t.Optional[Secret]
+
+
+@dataclass(frozen=True)
 class Job:
     name: str
     sources: t.Tuple[SourceConfig, ...]
     stores: t.Tuple[str, ...]
     format: str
     compression: Compression
+    encryption: t.Optional[Encryption]
     retention: t.Dict[str, t.Any]
     hooks: t.Dict[str, t.Tuple[Hook, ...]]
     timezone: t.Optional[str]
@@ -237,6 +263,7 @@ def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], proble
         stores=tuple(value["stores"]),
         format=value["format"],
         compression=resolve_compression(value["format"], value["compression"], place + ".compression", problems),
+        encryption=_encryption(value["encryption"], place + ".encryption", problems),
         retention=value["retention"],
         hooks={point: tuple(Hook(tuple(h["command"]), h["timeout"]) for h in hooks[point]) for point in HOOK_POINTS},
         timezone=value["timezone"],
@@ -264,6 +291,24 @@ def resolve_compression(archive: str, value: t.Dict[str, t.Any], place: str, pro
     if not low <= level <= high:
         problems.append("%s.level: must be %d to %d for %s, not %d" % (place, low, high, algorithm, level))
     return Compression(algorithm, level)
+
+
+def _encryption(
+    value: t.Optional[t.Dict[str, t.Any]], place: str, problems: t.List[str]
+) -> t.Optional[Encryption]:  # fmt: skip
+    if value is None:
+        return None
+    recipients, passphrase = value["recipients"], value["passphrase"]
+    if bool(recipients) == (passphrase is not None):
+        problems.append("%s: give either recipients or a passphrase; age allows no mix" % place)
+    from .age.keys import parse_recipient
+
+    for n, recipient in enumerate(recipients):
+        try:
+            parse_recipient(recipient)
+        except ConfigurationError as error:
+            problems.append("%s.recipients[%d]: %s" % (place, n, error))
+    return Encryption(tuple(recipients), passphrase)
 
 
 def _check_timezone(name: t.Optional[str], place: str, problems: t.List[str]) -> None:

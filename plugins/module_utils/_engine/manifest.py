@@ -15,14 +15,19 @@ FORMAT = 1
 
 RESTORE_TXT, RUN_LOG, SUMS = "RESTORE.txt", "run.log", "SHA256SUMS"
 
+#: How the name of an object ends that holds the facts of a component, and that of any encrypted object.
+FACTS_ENDING = ".facts.json.age"
+SEALED_ENDING = ".age"
+
 
 @dataclass
 class StoredFile:
-    """An object of a backup's folder."""
+    """An object of a backup's folder. ``header``: of an encrypted one, its age header in base64."""
 
     name: str
     size: int
     sha256: str
+    header: t.Optional[str] = field(default=None, repr=False)
 
 
 @dataclass
@@ -62,11 +67,13 @@ class Component:
     deltas: t.List[t.Dict[str, t.Any]]
     frames: FrameTable
     index: IndexObject
-    facts: t.Dict[str, t.Any]
+    #: What was true of the source; of an encrypted backup the object that tells it.
+    facts: t.Union[t.Dict[str, t.Any], StoredFile]
     warnings: t.Dict[str, int]
 
     def objects(self) -> t.List[StoredFile]:
-        return [*self.volumes, self.frames, self.index]
+        facts = [self.facts] if isinstance(self.facts, StoredFile) else []
+        return [*self.volumes, self.frames, self.index, *facts]
 
 
 @dataclass
@@ -109,7 +116,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """The manifest's exact bytes, its ``checksum`` last."""
-        data = {"format": FORMAT, **dataclasses.asdict(self)}
+        data = {"format": FORMAT, **dataclasses.asdict(self, dict_factory=_without_header)}
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
         head = (text[: text.rindex("\n}")] + ",\n").encode("utf-8")
         return head + b'  "checksum": "%s"\n}\n' % hashlib.sha256(head).hexdigest().encode("ascii")
@@ -138,6 +145,11 @@ class Manifest:
             raise IntegrityError("%s: is not a manifest: %s" % (name, error), [name]) from None
 
 
+def _without_header(items: t.List[t.Tuple[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """An object of JSON; ``header`` stands only where there is one."""
+    return {key: value for key, value in items if key != "header" or value is not None}
+
+
 def sums_line(sha256: str, name: str) -> bytes:
     """One line as sha256sum(1) writes it."""
     return ("%s  %s\n" % (sha256, name)).encode("utf-8")
@@ -158,6 +170,9 @@ def _component(value: t.Dict[str, t.Any]) -> Component:
     component.volumes = [_build(Volume, v) for v in value["volumes"]]
     component.frames = _build(FrameTable, value["frames"])
     component.index = _build(IndexObject, value["index"])
+    facts = value["facts"]
+    if "sha256" in facts and str(facts.get("name", "")).endswith(FACTS_ENDING):
+        component.facts = _build(StoredFile, facts)
     return component
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from .errors import ConfigurationError
 from .names import HOST_RULE, NAME_RULE, is_host, is_name
+from .secret import WAYS
+from .secret import given as given_secret
 
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -31,6 +33,8 @@ class Option:
     checked to seconds), ``size`` (``"1GiB"``, checked to bytes), ``list`` (of ``elements``) and ``dict`` (of ``options``).
     ``drivers`` (on a dict, or a list of dicts) names a folder of drivers: besides its ``options`` the dict then takes
     exactly one key more, the driver's name, whose value is a dict of that driver's own options.
+
+    A ``secret`` may also be given as ``<name>_file``, ``_env`` or ``_credential``; checked, it is a secret.Secret.
     """
 
     name: str
@@ -46,6 +50,18 @@ class Option:
     maximum: t.Optional[int] = None
     secret: bool = False
     example: t.Any = None
+
+
+def written(options: t.Sequence[Option]) -> t.List[Option]:
+    """The options as people can write them: each secret in all its ways."""
+    result: t.List[Option] = []
+    for option in options:
+        result.append(option)
+        if option.secret:
+            result += [
+                Option("%s_%s" % (option.name, way), "path" if way == "file" else "str", text) for way, text in WAYS.items()
+            ]
+    return result
 
 
 def seconds(text: str) -> int:
@@ -83,7 +99,7 @@ def _check_dict(value: t.Any, options: t.Sequence[Option], drivers: str, place: 
         problems.append("%s: must be a dictionary, not %s" % (place or "the configuration", _kind_of(value)))
         return {}
     result: t.Dict[str, t.Any] = {}
-    known = {option.name: option for option in options}
+    known = {option.name: option for option in written(options)}
     prefix = place + "." if place else ""
     chosen = []
     for key in value:
@@ -97,6 +113,9 @@ def _check_dict(value: t.Any, options: t.Sequence[Option], drivers: str, place: 
         allowed = list(known) + (list(_registry(drivers).NAMES) if drivers else [])
         problems.append("%s%s: unknown key%s" % (prefix, key, _suggest(str(key), allowed)))
     for option in options:
+        if option.secret:
+            result[option.name] = given_secret(value, option.name, prefix, problems)
+            continue
         given = value.get(option.name)
         if given is None:
             if option.required:

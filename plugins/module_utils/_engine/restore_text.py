@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .manifest import Component
+from .manifest import SEALED_ENDING, Component
 
 _HEAD = """\
 fleet.backup: backup {id}
@@ -13,13 +13,19 @@ of job {job} on host {host}.
 
 This folder can be restored without fleet.backup, by the commands below. They need only what the system's packages
 bring: sha256sum (coreutils), {tools}. Run them with sh, in this folder.
-
+{sealed}
 With fleet.backup it is easier, and parts can be restored alone:
 fleet-backup restore {job} --from THIS-FOLDER --to SOMEWHERE
 
 1. Check that nothing is missing or damaged:
 
     sha256sum -c SHA256SUMS
+"""
+
+_SEALED = """\
+
+The data is encrypted. Set IDENTITY to the file that holds the secret key (AGE-SECRET-KEY-1...) first; for a backup encrypted
+with a passphrase leave "-i $IDENTITY" out of the commands, and age asks for it.
 """
 
 _TREE_NOTE = {
@@ -38,7 +44,11 @@ def restore_text(host: str, job: str, backup_id: str, components: t.Sequence[Com
     tools: t.List[str] = []
     for component in components:
         tools += (["tar"] if component.format == "tar" else []) + _TOOLS[component.compression]
-    text = _HEAD.format(id=backup_id, job=job, host=host, tools=", ".join(dict.fromkeys(tools)) or "cat")
+    sealed = any(_is_sealed(component) for component in components)
+    if sealed:
+        tools.insert(0, "age")
+    listed = ", ".join(dict.fromkeys(tools)) or "cat"
+    text = _HEAD.format(id=backup_id, job=job, host=host, tools=listed, sealed=_SEALED if sealed else "")
     for number, component in enumerate(components, 2):
         text += "\n%d. Component %s (source: %s), into restored/%s:\n\n" % (
             number, component.name, component.source, component.name,
@@ -51,14 +61,22 @@ def restore_text(host: str, job: str, backup_id: str, components: t.Sequence[Com
     return text.encode("utf-8")
 
 
+def _is_sealed(component: Component) -> bool:
+    return component.volumes[0].name.endswith(SEALED_ENDING)
+
+
 def _commands(component: Component) -> t.List[str]:
     target = "restored/%s" % component.name
     volumes = " ".join(v.name for v in component.volumes)
+    read = "cat %s" % volumes
+    if _is_sealed(component):
+        # Each volume is an age file of its own.
+        read = 'for v in %s; do age -d -i "$IDENTITY" "$v" || kill $$; done' % volumes
     if component.format == "zip":
-        if len(component.volumes) == 1:
-            return ["%s %s -d %s" % (_UNZIP, volumes, target)]
-        return ["cat %s > %s.zip" % (volumes, target), "%s %s.zip -d %s" % (_UNZIP, target, target)]
-    decompress = "cat %s | %s" % (volumes, _DECOMPRESS[component.compression])
+        if read == "cat %s" % component.volumes[0].name:
+            return ["unzip -q -o %s -d %s" % (volumes, target)]
+        return ["%s > %s.zip" % (read, target), "unzip -q -o %s.zip -d %s" % (target, target)]
+    decompress = "%s | %s" % (read, _DECOMPRESS[component.compression])
     if component.format == "tar":
         return ["%s | tar -x -p --xattrs --acls -C %s -f -" % (decompress, target)]
     return ["%s > %s/%s" % (decompress, target, _stream_name(component))]
@@ -67,7 +85,7 @@ def _commands(component: Component) -> t.List[str]:
 def _stream_name(component: Component) -> str:
     """The volume's name without what compression and splitting added: ``database.sqlite``."""
     name = component.volumes[0].name
-    parts = [p for p in name[len(component.name) :].split(".") if p and not p.isdigit() and p not in ("zst", "gz")]
+    parts = [p for p in name[len(component.name) :].split(".") if p and not p.isdigit() and p not in ("zst", "gz", "age")]
     return ".".join([component.name, *parts])
 
 

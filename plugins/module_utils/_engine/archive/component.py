@@ -27,6 +27,31 @@ class ObjectWriter(t.Protocol):
     def commit(self) -> StoredFile: ...
 
 
+class Creator(t.Protocol):
+    """Begins objects of the backup's folder."""
+
+    @property
+    def seals(self) -> bool:
+        """Whether what tells of the content is encrypted."""
+        ...
+
+    def create(self, name: str) -> ObjectWriter:
+        """Begin an object that tells of the content."""
+        ...
+
+    def create_index(self, name: str) -> ObjectWriter:
+        """Begin the index of a component."""
+        ...
+
+    def create_clear(self, name: str) -> ObjectWriter:
+        """Begin an object that holds numbers only."""
+        ...
+
+    def put(self, name: str, data: bytes) -> StoredFile:
+        """Store a small object that tells of the content."""
+        ...
+
+
 @dataclass
 class Parent:
     """The component of an older backup that this one may build upon.
@@ -67,12 +92,12 @@ class References:
 class ComponentWriter:
     """What a source writes its data into: once, with stream() or with tree().
 
-    ``create(name)`` begins an object of the backup's folder. ``parent``: what an increment builds upon.
+    ``creator`` begins the objects of the backup's folder. ``parent``: what an increment builds upon.
     """
 
     def __init__(
         self, name: str, source: str, backup_id: str, archive_format: str, compression: Compression,
-        create: t.Callable[[str], ObjectWriter], parent: t.Optional[Parent] = None,
+        creator: Creator, parent: t.Optional[Parent] = None,
     ) -> None:  # fmt: skip
         self.name = name
         self._parent = parent
@@ -82,7 +107,7 @@ class ComponentWriter:
         self._id = backup_id
         self._tree_format = archive_format
         self._compression = compression
-        self._create = create
+        self._creator = creator
         self._content: t.Union[StreamWriter, TreeWriter, None] = None
         self._frames: t.Optional[FrameWriter] = None
 
@@ -123,7 +148,7 @@ class ComponentWriter:
         frames.close()
         volume = self._volume.commit()
         table = {"format": 1, "compression": self._codec.name, "volumes": [{"name": volume.name, "frames": frames.table}]}
-        frames_object = self._create(self.name + ".frames.json")
+        frames_object = self._creator.create_clear(self.name + ".frames.json")
         frames_object.write(json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n")
         frame_table = frames_object.commit()
         place = self._index.close()
@@ -140,13 +165,18 @@ class ComponentWriter:
             bytes=content.bytes,
             raw=frames.raw,
             stored=volume.size,
-            volumes=[Volume(volume.name, volume.size, volume.sha256, len(frames.table))],
+            volumes=[Volume(volume.name, volume.size, volume.sha256, volume.header, len(frames.table))],
             deltas=[],
-            frames=FrameTable(frame_table.name, frame_table.size, frame_table.sha256, len(frames.table)),
-            index=IndexObject(index.name, index.size, index.sha256, place),
-            facts=facts,
+            frames=FrameTable(frame_table.name, frame_table.size, frame_table.sha256, None, len(frames.table)),
+            index=IndexObject(index.name, index.size, index.sha256, index.header, place),
+            facts=self._facts(facts),
             warnings=warnings,
         )
+
+    def _facts(self, facts: t.Dict[str, t.Any]) -> t.Union[t.Dict[str, t.Any], StoredFile]:
+        if not self._creator.seals:
+            return facts
+        return self._creator.put(self.name + ".facts.json", json.dumps(facts, ensure_ascii=False).encode("utf-8") + b"\n")
 
     def abort(self) -> None:
         """Stop; what was written is dropped by the one who created the objects."""
@@ -161,8 +191,8 @@ class ComponentWriter:
         self._codec = stored
         # deflate has no container of its own, so a zip's index is gzipped.
         index_codec = codec("gzip", 6) if stored.name == "deflate" else stored
-        self._volume = self._create(volume)
-        self._index_object = self._create(self.name + ".index" + index_codec.ending)
+        self._volume = self._creator.create(volume)
+        self._index_object = self._creator.create_index(self.name + ".index" + index_codec.ending)
         self._frames = FrameWriter(stored, self._volume)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:

@@ -11,20 +11,48 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..catalog import Catalog
 from ..errors import IntegrityError, NotFoundError
-from ..manifest import Component, Manifest
+from ..manifest import SEALED_ENDING, Component, Manifest, StoredFile
 from ..names import printable
 from .codec import Codec, codec
 from .content import hash_zeros
 from .frames import FRAME, cores
 from .index import Entry, IndexReader, Root, entry_path
 
+if t.TYPE_CHECKING:
+    from ..age.stream import AgeReader
 
 # Backups whose frames are kept decoded ahead at the same time.
 _OPEN_BACKUPS = 4
 
 
 def read_object(catalog: Catalog, backup_id: str, name: str, offset: int = 0, size: t.Optional[int] = None) -> bytes:
-    """Return an object of a backup's folder, or ``size`` bytes of it. Raises IntegrityError when there are fewer."""
+    """Return an object of a backup's folder, or ``size`` bytes of it; decrypted, and counted so, if it is encrypted.
+
+    Raises IntegrityError when there are fewer, DecryptionError when the catalog's keyring does not open it.
+    """
+    if not name.endswith(SEALED_ENDING):
+        return read_stored(catalog, backup_id, name, offset, size)
+    return open_sealed(catalog, backup_id, name).read(offset, size)
+
+
+def open_sealed(catalog: Catalog, backup_id: str, name: str) -> AgeReader:
+    """The reader of an encrypted object; it may be used by several threads."""
+    from ..age.header import LIMIT
+    from ..age.stream import AgeReader
+
+    def read_at(offset: int, size: int) -> bytes:
+        return read_stored(catalog, backup_id, name, offset, size)
+
+    try:
+        total = catalog.store.size(catalog.key(backup_id, name))
+    except NotFoundError:
+        raise IntegrityError("%s of %s is missing on store %s" % (name, backup_id, catalog.store.name), [name]) from None
+    key, header_size = catalog.keyring.file_key(backup_id, name, read_at(0, min(total, LIMIT)))
+    return AgeReader(read_at, total, key, header_size, name)
+
+
+def read_stored(catalog: Catalog, backup_id: str, name: str, offset: int = 0, size: t.Optional[int] = None) -> bytes:
+    """Return an object of a backup's folder as it is stored. Raises IntegrityError when there are fewer than ``size`` bytes."""
     try:
         file = catalog.store.open(catalog.key(backup_id, name), offset, size)
     except NotFoundError:
@@ -87,6 +115,7 @@ class FrameReader:
         self._ahead = cores() + 1
         self._workers: t.Optional[ThreadPoolExecutor] = None
         self._pending: t.Dict[int, Future[t.Union[bytes, memoryview]]] = {}
+        self._sealed: t.Dict[str, AgeReader] = {}
         self._last = -1
         self._current: t.Tuple[int, t.Union[bytes, memoryview]] = (-1, b"")
 
@@ -127,11 +156,20 @@ class FrameReader:
 
     def _decode(self, frame: int) -> t.Union[bytes, memoryview]:
         volume, offset, stored, raw = self._table.row(frame)
-        data = read_object(self._catalog, self._id, volume, offset, stored)
+        if volume.endswith(SEALED_ENDING):
+            data = self._open_sealed(volume).read(offset, stored)
+        else:
+            data = read_stored(self._catalog, self._id, volume, offset, stored)
         try:
             return self._codec.decompress(data, raw)
         except IntegrityError as error:
             raise IntegrityError("%s, frame %d: %s" % (volume, frame, error), [volume]) from None
+
+    def _open_sealed(self, volume: str) -> AgeReader:
+        reader = self._sealed.get(volume)
+        if reader is None:
+            reader = self._sealed[volume] = open_sealed(self._catalog, self._id, volume)
+        return reader
 
 
 class ComponentReader:
@@ -143,11 +181,21 @@ class ComponentReader:
         self._catalog = catalog
         name = component.index.name
         index_codec = codec("gzip" if component.compression == "deflate" else component.compression)
-        self._index = IndexReader(
-            name, lambda offset, size: read_object(catalog, backup_id, name, offset, size), component.index.table, index_codec
-        )
+        self._index = IndexReader(name, _ranges(catalog, backup_id, name), component.index.table, index_codec)
         #: By the id of the backup that holds them, the last used last.
         self._frames: t.Dict[str, FrameReader] = {}
+
+    @property
+    def facts(self) -> t.Dict[str, t.Any]:
+        """What was true of the source when it was read."""
+        facts = self.component.facts
+        if not isinstance(facts, StoredFile):
+            return facts
+        try:
+            value = json.loads(read_object(self._catalog, self.backup_id, facts.name))
+        except ValueError as error:
+            raise IntegrityError("%s: is no JSON: %s" % (facts.name, error), [facts.name]) from None
+        return t.cast(t.Dict[str, t.Any], value)
 
     @property
     def roots(self) -> t.List[Root]:
@@ -227,6 +275,20 @@ class ComponentReader:
                 yield part
                 length -= len(part)
         hash_zeros(entry["size"] - position, update)
+
+
+def _ranges(catalog: Catalog, backup_id: str, name: str) -> t.Callable[[int, int], bytes]:
+    """Reads ranges of an object, opening it when the first is asked for."""
+    sealed: t.List[AgeReader] = []
+
+    def read(offset: int, size: int) -> bytes:
+        if not name.endswith(SEALED_ENDING):
+            return read_stored(catalog, backup_id, name, offset, size)
+        if not sealed:
+            sealed.append(open_sealed(catalog, backup_id, name))
+        return sealed[0].read(offset, size)
+
+    return read
 
 
 def open_component(catalog: Catalog, manifest: Manifest, name: str) -> ComponentReader:

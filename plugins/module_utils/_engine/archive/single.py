@@ -33,13 +33,8 @@ def pack(
 
     Raises SourceError, and what ``write`` raises.
     """
-
-    def create(name: str) -> _Object:
-        if name.startswith(source.name + ".index"):
-            return _Object(name, scratch.write)
-        return _Object(name, (lambda _data: None) if name == source.name + ".frames.json" else write)
-
-    writer = ComponentWriter(source.name, source.name, source.name, archive_format, compression, create)
+    creator = _Creator(write, scratch.write)
+    writer = ComponentWriter(source.name, source.name, source.name, archive_format, compression, creator)
     try:
         reading = source.backup(writer, lambda _count: None)
         if reading.failure:
@@ -58,6 +53,28 @@ def pack(
 
     algorithm = "gzip" if component.compression == "deflate" else component.compression
     return Packed(component, reading.facts, IndexReader("the new file", read, component.index.table, codec(algorithm, 1)))
+
+
+class _Creator:
+    """Keeps the volume and the index of a component; the rest is of no use here."""
+
+    seals = False
+
+    def __init__(self, write: Write, write_index: Write) -> None:
+        self._write = write
+        self._write_index = write_index
+
+    def create(self, name: str) -> _Object:
+        return _Object(name, self._write)
+
+    def create_index(self, name: str) -> _Object:
+        return _Object(name, self._write_index)
+
+    def create_clear(self, name: str) -> _Object:
+        return _Object(name, lambda _data: None)
+
+    def put(self, name: str, data: bytes) -> StoredFile:
+        raise NotImplementedError
 
 
 class _Object:

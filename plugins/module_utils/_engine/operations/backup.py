@@ -24,8 +24,9 @@ from ..errors import (
     StoreFullError,
 )
 from ..hooks import run_hooks
+from ..index_cache import IndexCache
 from ..interruption import uninterrupted
-from ..job import Compression, Config, Job
+from ..job import Compression, Config, Encryption, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import KINDS, NAME_RULE, is_name, is_safety, new_backup_id, parse_backup_id
@@ -34,6 +35,7 @@ from ..progress import SILENT, Progress
 from ..restore_text import restore_text
 from ..result import SUCCESS, WARNING, Notice, Result, from_iso, iso, utc_now
 from ..runlog import RunLog
+from ..sealing import Sealer
 from ..sources import Source
 from ..sources import load as load_source
 from ..state import State
@@ -151,6 +153,7 @@ class _Run:
         self._catalogs = {s.name: Catalog(s, self._folder) for s in self._stores}
         self._scans: t.Dict[str, Scan] = {}
         self._references: t.List[References] = []
+        self._indexes = IndexCache(config.state_dir, job.name)
         self._sources = [self._source(s.driver, s.name, s.options) for s in job.sources]
         self._failures: t.Dict[str, FleetBackupError] = {}
         self._log: t.Optional[RunLog] = None
@@ -234,6 +237,7 @@ class _Run:
             delivery.clean_up([s for s in self._stores if s.name == name])
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
+        self._indexes.keep(self._parents_to_come(backup_id))
 
     def _choose_parent(self) -> Choice:
         """Settle the kind of this run."""
@@ -249,10 +253,30 @@ class _Run:
             full_every=job.full_every,
             max_increments=job.max_increments,
         )
+        choice = self._usable(choice)
         result.kind, result.reason = choice.kind, choice.reason
         if choice.unexpected:
             result.warn("no-parent", "a full backup was taken instead of an increment: %s" % choice.reason)
         return choice
+
+    def _usable(self, choice: Choice) -> Choice:
+        """The same, unless encryption forbids to build upon that parent."""
+        parent = choice.parent
+        if parent is None:
+            return choice
+        if parent.encryption != _described(self._job.encryption):
+            return Choice("full", reason="the encryption has changed since %s" % parent.id)
+        trees = [c for c in parent.components if c.shape == "tree"]
+        if self._job.encryption is not None and not all(self._indexes.has(parent.id, c) for c in trees):
+            reason = "this host has no copy of the index of %s, and cannot read the encrypted one" % parent.id
+            return Choice("full", reason=reason, unexpected=True)
+        return choice
+
+    def _parents_to_come(self, backup_id: str) -> t.Set[str]:
+        """What the next increments may be compared with: this backup, and the newest full one."""
+        complete = {i for scan in self._scans.values() for i in scan.complete if not is_safety(i)}
+        fulls = sorted(i for i in {backup_id, *complete} if i.split("-")[1] == "full")
+        return {backup_id, *fulls[-1:]}
 
     def _parent(self, parent: t.Optional[Manifest], name: str, driver: str, delivery: Delivery) -> t.Optional[Parent]:
         """What the component ``name`` can build upon in the parent."""
@@ -269,14 +293,22 @@ class _Run:
                 )
             return older
 
-        lines = ComponentReader(catalog, parent.id, component).lines
-        return Parent(parent.id, self._result.kind, lines, component_of)
+        if self._job.encryption is not None:
+            return Parent(
+                parent.id, self._result.kind, lambda: self._indexes.lines(parent.id, component), component_of
+            )  # fmt: skip
+        return Parent(parent.id, self._result.kind, ComponentReader(catalog, parent.id, component).lines, component_of)
+
+    def _sealer(self, component: str, backup_id: str, delivery: Delivery) -> Sealer:
+        return Sealer(
+            delivery, self._job.encryption, lambda upload: self._indexes.copy(backup_id, component, upload)
+        )  # fmt: skip
 
     def _read(self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: Delivery) -> Component:
         self._progress.phase("back up %s" % source.name, self._expected(source.name))
         self._say("source %s (%s): begins" % (source.name, driver))
         writer = ComponentWriter(
-            source.name, driver, backup_id, self._job.format, self._compression(), delivery.create,
+            source.name, driver, backup_id, self._job.format, self._compression(), self._sealer(source.name, backup_id, delivery),
             self._parent(parent, source.name, driver, delivery),
         )  # fmt: skip
         try:
@@ -299,7 +331,7 @@ class _Run:
         )  # fmt: skip
         self._result.components.append(
             ComponentSummary(
-                component.name, driver, component.kind, component.entries, component.bytes, component.stored, component.facts
+                component.name, driver, component.kind, component.entries, component.bytes, component.stored, reading.facts
             )
         )
         return component
@@ -313,7 +345,7 @@ class _Run:
         for name, error in delivery.failures.items():
             self._say("store %s: dropped: %s" % (name, error))
         self._say("everything is stored; the manifest follows")
-        objects.append(delivery.put(RUN_LOG, self._log.data() if self._log else b""))
+        objects.append(Sealer(delivery, job.encryption).put(RUN_LOG, self._log.data() if self._log else b""))
         listed: t.List[StoredFile] = [o for c in components for o in c.objects()] + objects
         objects.append(delivery.put(SUMS, sums(listed)))
         manifest = Manifest(
@@ -327,11 +359,11 @@ class _Run:
             finished=iso(utc_now()),
             timezone=job.timezone,
             outcome=result.outcome,
-            encryption=None,
+            encryption=_described(job.encryption),
             previous=previous,
             references=self._referenced(delivery),
             stores=[{"name": s.name, "driver": self._drivers[s.name], "confirms": s.confirms} for s in delivery.stores],
-            warnings=[_warning(notice) for notice in result.warnings],
+            warnings=[_warning(notice, job.encryption is not None) for notice in result.warnings],
             components=components,
             objects=objects,
         )
@@ -356,6 +388,7 @@ class _Run:
     def _failed(self, backup_id: str, delivery: Delivery, error: BaseException) -> None:
         """Take back what was stored, leave a note of the failure, run the hooks for it. Raises nothing."""
         self._say("failed: %s" % error)
+        self._indexes.forget(backup_id)
         for problem in delivery.clean_up():
             self._result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
         if isinstance(error, (FleetBackupError, InterruptedRunError)):
@@ -367,7 +400,7 @@ class _Run:
         note = {
             "format": FORMAT, "id": backup_id, "host": self._config.host, "job": self._job.name, "kind": result.kind,
             "tag": result.tag, "started": result.started, "finished": iso(utc_now()),
-            "error": {"code": error.code, "message": str(error)},
+            "error": {"code": error.code} if self._job.encryption else {"code": error.code, "message": str(error)},
         }  # fmt: skip
         data = json.dumps(note, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
         for store in self._stores:
@@ -495,11 +528,13 @@ class _Run:
             self._log.line(text)
 
 
-def _warning(notice: Notice) -> t.Dict[str, t.Any]:
-    return {
-        "code": notice.code,
-        "component": notice.component,
-        "count": notice.count,
-        "message": notice.message,
-        "paths": notice.paths,
-    }
+def _described(encryption: t.Optional[Encryption]) -> t.Optional[t.Dict[str, t.Any]]:
+    """``encryption`` of the manifest."""
+    if encryption is None:
+        return None
+    return {"format": "age-encryption.org/v1", "recipients": list(encryption.recipients)}
+
+
+def _warning(notice: Notice, numbers_only: bool) -> t.Dict[str, t.Any]:
+    told = {} if numbers_only else {"message": notice.message, "paths": notice.paths}
+    return {"code": notice.code, "component": notice.component, "count": notice.count, **told}

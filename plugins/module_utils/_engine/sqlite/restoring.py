@@ -62,7 +62,7 @@ class SqliteRestoring:
         self.plan = plan(component, target)
         self._component = component
         self._entry = _chosen(component, target)
-        self._facts: Facts = component.component.facts
+        self._facts: Facts = component.facts
         self._path = os.path.realpath(_target_path(component, target))
         self._patience: float = (target.options or {}).get("timeout") or PATIENCE
         self._scratch: t.Optional[Scratch] = None
@@ -301,7 +301,7 @@ def _chosen(component: ComponentReader, target: RestoreTarget) -> t.Optional[Ent
 
 
 def _target_path(component: ComponentReader, target: RestoreTarget) -> str:
-    facts = component.component.facts
+    facts = component.facts
     original: str = (target.options or {}).get("path") or facts.get("path") or ""
     if not original and "path_b64" in facts:
         original = os.fsdecode(base64.b64decode(facts["path_b64"]))

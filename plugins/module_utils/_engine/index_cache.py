@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last indexes of a job, kept privately on the host, which could not read its own encrypted ones on the stores.
+
+It is what an increment is compared with. Losing it costs a full backup, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from .archive.codec import codec
+from .archive.index import IndexReader
+from .manifest import Component, StoredFile
+from .private import open_private, private_folder, write_all
+
+if t.TYPE_CHECKING:
+    from .archive.component import ObjectWriter
+
+
+class IndexCache:
+    """``<state_dir>/cache/<job>/<backup id>.<component>.index``: index objects as they were before they were encrypted."""
+
+    def __init__(self, state_dir: str, job_name: str) -> None:
+        self._folder = os.path.join(state_dir, "cache", job_name)
+
+    def has(self, backup_id: str, component: Component) -> bool:
+        return os.path.exists(self._path(backup_id, component.name))
+
+    def lines(self, backup_id: str, component: Component) -> t.Iterator[bytes]:
+        """The entries of a component. Raises OSError, IntegrityError."""
+        with open(self._path(backup_id, component.name), "rb") as file:
+
+            def read(offset: int, size: int) -> bytes:
+                file.seek(offset)
+                return file.read(size)
+
+            algorithm = "gzip" if component.compression == "deflate" else component.compression
+            yield from IndexReader(component.index.name, read, component.index.table, codec(algorithm)).lines()
+
+    def copy(self, backup_id: str, component: str, upload: ObjectWriter) -> ObjectWriter:
+        """An object that also keeps here what is written to it."""
+        private_folder(self._folder)
+        return _Copy(self._path(backup_id, component), upload)
+
+    def keep(self, backup_ids: t.Collection[str]) -> None:
+        """Forget all backups but these."""
+        self._remove(lambda backup_id: backup_id not in backup_ids)
+
+    def forget(self, backup_id: str) -> None:
+        """Forget one backup."""
+        self._remove(lambda other: other == backup_id)
+
+    def _remove(self, unwanted: t.Callable[[str], bool]) -> None:
+        try:
+            names = os.listdir(self._folder)
+        except OSError:
+            return  # there is none, or nothing can be done about it: an index that is left over is only never used
+        for name in names:
+            if unwanted(name.split(".", 1)[0]):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(self._folder, name))
+
+    def _path(self, backup_id: str, component: str) -> str:
+        return os.path.join(self._folder, "%s.%s.index" % (backup_id, component))
+
+
+class _Copy:
+    def __init__(self, path: str, upload: ObjectWriter) -> None:
+        self._fd = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self._upload = upload
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        write_all(self._fd, bytes(data))
+        self._upload.write(data)
+
+    def commit(self) -> StoredFile:
+        os.fsync(self._fd)
+        os.close(self._fd)
+        return self._upload.commit()

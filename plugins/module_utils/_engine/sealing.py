@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Encrypting objects on their way to the stores. Each is an age file of its own, encrypted once for all stores."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+from .delivery import ObjectUpload
+from .job import Encryption
+from .manifest import SEALED_ENDING, StoredFile
+
+if t.TYPE_CHECKING:
+    from .archive.component import ObjectWriter
+    from .delivery import Delivery
+
+    KeepIndex = t.Callable[[ObjectWriter], ObjectWriter]
+
+
+class Sealer:
+    """Begins objects of a backup's folder: encrypted when the job asks for it."""
+
+    def __init__(self, delivery: Delivery, encryption: t.Optional[Encryption], keep_index: t.Optional[KeepIndex] = None) -> None:
+        self._delivery = delivery
+        self._encryption = encryption
+        self._keep_index = keep_index
+
+    @property
+    def seals(self) -> bool:
+        return self._encryption is not None
+
+    def create(self, name: str) -> t.Union[ObjectUpload, SealedUpload]:
+        """Begin an object that tells of the content."""
+        if self._encryption is None:
+            return self._delivery.create(name)
+        from .age.header import for_passphrase, for_recipients
+        from .age.keys import Passphrase
+
+        passphrase = self._encryption.passphrase
+        if passphrase is not None:
+            header, key = for_passphrase(Passphrase(passphrase.reveal()))
+        else:
+            header, key = for_recipients(self._encryption.recipients)
+        return SealedUpload(self._delivery.create(name + SEALED_ENDING), header, key)
+
+    def create_index(self, name: str) -> ObjectWriter:
+        """Begin the index of a component. One that is encrypted is also kept on this host, which could not read it again."""
+        upload = self.create(name)
+        return self._keep_index(upload) if self.seals and self._keep_index is not None else upload
+
+    def create_clear(self, name: str) -> ObjectUpload:
+        """Begin an object that holds numbers only."""
+        return self._delivery.create(name)
+
+    def put(self, name: str, data: bytes) -> StoredFile:
+        """Store a small object that tells of the content."""
+        upload = self.create(name)
+        upload.write(data)
+        return upload.commit()
+
+
+class SealedUpload:
+    """An encrypted object."""
+
+    def __init__(self, upload: ObjectUpload, header: bytes, key: bytes) -> None:
+        from .age.stream import AgeWriter
+
+        self._upload = upload
+        self._header = header
+        self._writer = AgeWriter(upload, header, key)
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        self._writer.write(data)
+
+    def commit(self) -> StoredFile:
+        self._writer.close()
+        stored = self._upload.commit()
+        stored.header = base64.b64encode(self._header).decode("ascii")
+        return stored
