@@ -69,7 +69,8 @@ def xattrs_field(xattrs: t.Mapping[str, bytes]) -> bytes:
     if not xattrs:
         return b""
     encoded = {name: base64.b64encode(value).decode("ascii") for name, value in sorted(xattrs.items())}
-    return b',"xattrs":' + json.dumps(encoded, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    # All in ASCII: bytes of a name that are not UTF-8 become escapes (\\udc80 to \\udcff), which the reader turns back.
+    return b',"xattrs":' + json.dumps(encoded, separators=(",", ":")).encode("ascii")
 
 
 def is_young(st: os.stat_result, now: int) -> bool:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL at any point leaves no backup that lists as complete and is not, no stale lock, and the next run succeeds."""
+
+from __future__ import annotations
+
+import random
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+import trees
+
+from .engine import Running
+from .injection import Injection, kill_at
+from .promises import SHARES, Scene, State, check_store, chosen, complete
+
+
+@pytest.fixture
+def scene(folder: Path) -> Scene:
+    """A host that has one backup."""
+    scene = Scene(folder)
+    scene.host.call("run", "app").expect(0)
+    scene.keep()
+    return scene
+
+
+def _calls(scene: Scene, *argv: str) -> int:
+    """How many I/O calls a run makes that is not killed; the scene is as before afterwards."""
+    counter = Injection([scene.folder])
+    scene.host.call(*argv, inside=counter.install).expect(0)
+    scene.begin_again()
+    return counter.count
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_backup_killed_at_every_io_call(scene: Scene, share: str) -> None:
+    older = complete(scene.host)
+    total = _calls(scene, "run", "app")
+    assert total > 50
+    outcomes = set()
+    for number in chosen(total, share, seed=1):
+        scene.begin_again()
+        injection = Injection([scene.folder], kill_at(number))
+        assert scene.host.call("run", "app", inside=injection.install).killed, number
+        new = check_store(scene.host, older)
+        outcomes.add(len(new))
+        again = scene.host.call("run", "app").expect(0).result["id"]
+        assert complete(scene.host) == [*older, *new, again]
+        scene.check_restore(again)
+    # Most die before their manifest is in place, the last few calls come after it.
+    assert 0 in outcomes
+    if share == "all":
+        assert outcomes == {0, 1}
+
+
+@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.soak)])
+def test_backup_killed_at_random_moments(folder: Path, times: int) -> None:
+    """A larger run (20 MiB, several frames), killed by the clock."""
+    scene = Scene(folder)
+    rng = random.Random(times)
+    for n in range(5):
+        (scene.tree / ("picture%d" % n)).write_bytes(rng.randbytes(4 << 20))
+    scene.before = trees.snapshot(scene.tree)
+    began = time.monotonic()
+    older = [scene.host.call("run", "app").expect(0).result["id"]]
+    length = time.monotonic() - began
+    scene.keep()
+    killed = 0
+    for _ in range(times):
+        scene.begin_again()
+        running = Running(scene.host.argv("run", "app"))
+        # The moment is the random part of this test; nothing is waited for.
+        time.sleep(rng.uniform(0, length * 1.1))
+        running.send(9)
+        killed += running.wait().killed
+        new = check_store(scene.host, older)
+        again = scene.host.call("run", "app").expect(0).result["id"]
+        assert complete(scene.host) == [*older, *new, again]
+        scene.host.call("verify", again).expect(0)
+    scene.check_restore(again)
+    assert killed >= times // 2
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_restore_killed_at_every_io_call(scene: Scene, share: str) -> None:
+    """Whatever the target is then, the next restore makes it whole and cleans up."""
+    (wanted,) = complete(scene.host)
+    scene.spoil()
+    argv = ("restore", "app", "--backup", wanted, *scene.restore_all)
+    total = _calls(scene, *argv)
+    for number in chosen(total, share, seed=2):
+        scene.begin_again()
+        spoilt = scene.spoil()
+        injection = Injection([scene.folder], kill_at(number))
+        assert scene.host.call(*argv, inside=injection.install).killed, number
+        assert _each_old_or_new(scene, spoilt), number
+        scene.host.call(*argv).expect(0)
+        assert scene.state() == scene.whole(), number
+        assert scene.strangers() == [], number
+        check_store(scene.host, [wanted], new_at_most=2)
+
+
+def _each_old_or_new(scene: Scene, spoilt: State) -> bool:
+    """No file is half of one state and half of the other."""
+    files, rows = scene.state()
+    nodes = [scene.before.get(path) == node or spoilt[0].get(path) == node for path, node in files.items() if node.type == "file"]
+    return all(nodes) and rows in (spoilt[1], scene.rows)
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_prune_killed_at_every_io_call(folder: Path, share: str) -> None:
+    """What is still listed is whole, the newest is never touched, and the next prune finishes the work."""
+    scene = Scene(folder, entries=5)
+    ids: t.List[str] = [scene.host.call("run", "app").expect(0).result["id"] for _ in range(4)]
+    scene.host.job["retention"] = {"keep_last": 1}
+    scene.host.write_config()
+    scene.keep()
+    total = _calls(scene, "prune", "app")
+    for number in chosen(total, share, seed=3):
+        scene.begin_again()
+        injection = Injection([scene.folder], kill_at(number))
+        assert scene.host.call("prune", "app", inside=injection.install).killed, number
+        listed = complete(scene.host)
+        assert listed[-1] == ids[-1]
+        assert listed == ids[-len(listed) :], "the oldest go first"
+        check_store(scene.host, [ids[-1]], new_at_most=3)
+        scene.host.call("prune", "app").expect(0)
+        assert complete(scene.host) == ids[-1:]
+        scene.host.call("run", "app").expect(0)
