@@ -6,6 +6,8 @@ from __future__ import annotations
 import base64
 import grp
 import os
+import socket
+import tempfile
 import traceback
 
 import pytest
@@ -196,8 +198,15 @@ def test_no_error_tells_the_key(way, make_key, tmp_path, monkeypatch):
             assert secret not in text
 
 
-def test_a_persons_agent_is_not_asked(make_key, monkeypatch, tmp_path):
+def test_a_persons_agent_is_not_asked(make_key, monkeypatch):
     monkeypatch.setattr("_engine.signing.library.available", lambda: False)
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     key = host_key("/nowhere", str(make_key()))
-    assert verify(b"data", sign(b"data", key)) == key.public
+    # A socket's path must be short.
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(os.path.join(folder, "agent"))
+        agent.listen()
+        agent.setblocking(False)
+        monkeypatch.setenv("SSH_AUTH_SOCK", os.path.join(folder, "agent"))
+        assert verify(b"data", sign(b"data", key)) == key.public
+        with pytest.raises(BlockingIOError):
+            agent.accept()
