@@ -18,12 +18,13 @@ from _engine.errors import LockedError
 from _engine.job import parse_config
 from _engine.lock import JobLock
 from _engine.operations.prune import prune
+from _engine.progress import Progress
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
 IDS = ["202611%02dT020000Z-full-daily-00%02d" % (day, day) for day in range(14, 24)]
 
 
-def configuration(tmp_path, **retention):
+def configuration(tmp_path, timezone="UTC", **retention):
     return parse_config(
         {
             "host": "web1",
@@ -32,7 +33,7 @@ def configuration(tmp_path, **retention):
             "jobs": [
                 {
                     "name": "shop",
-                    "timezone": "UTC",
+                    "timezone": timezone,
                     "sources": [{"name": "app", "files": {"paths": ["/srv/app"]}}],
                     "stores": ["disk", "offsite"],
                     "retention": retention,
@@ -51,8 +52,8 @@ def stores(tmp_path):
     return stores
 
 
-def run(tmp_path, *, retention, **options):
-    config = configuration(tmp_path, **retention)
+def run(tmp_path, *, retention, timezone="UTC", **options):
+    config = configuration(tmp_path, timezone, **retention)
     return prune(config, config.job("shop"), now=NOW, **options)
 
 
@@ -142,6 +143,48 @@ def test_what_a_kept_one_uses_stays(tmp_path, stores):
     assert verdict.reasons == ["needed by %s" % increment]
 
 
+@pytest.mark.parametrize("timezone, days", [("UTC", 2), ("Europe/Madrid", 1)])
+def test_days_are_those_of_the_job(tmp_path, timezone, days):
+    store = local_store(tmp_path / "disk")
+    for backup_id in ("20261122T233000Z-full-daily-0001", "20261123T003000Z-full-daily-0002"):
+        write_backup(store, backup_id)
+    run(tmp_path, retention={"keep_daily": 5}, timezone=timezone, store="disk")
+    assert len(complete(store)) == days
+
+
+def test_without_a_time_zone_days_are_those_of_the_host(tmp_path):
+    store = local_store(tmp_path / "disk")
+    for backup_id in ("20261122T233000Z-full-daily-0001", "20261123T003000Z-full-daily-0002"):
+        write_backup(store, backup_id)
+    assert in_a_process(tmp_path, {"keep_daily": 5}, TZ="Europe/Madrid") == 0
+    assert len(complete(store)) == 1
+
+
+def test_it_says_what_it_deletes_as_it_does(tmp_path, stores):
+    told = []
+
+    class Telling(Progress):
+        def message(self, text):
+            told.append(text)
+
+        def close(self):
+            told.append("closed")
+
+    run(tmp_path, retention={"keep_last": 9}, progress=Telling())
+    assert ["disk: removed %s" % IDS[0] in told[0], "offsite: removed %s" % IDS[0] in told[1], told[2:]] == [
+        True,
+        True,
+        ["closed"],
+    ]
+
+
+def test_a_status_file_that_was_damaged_is_told(tmp_path, stores):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "shop.json").write_text("{")
+    result = run(tmp_path, retention={"keep_last": 3})
+    assert [w.code for w in result.warnings] == ["state"] and result.changed
+
+
 def test_old_records_of_failed_runs_go_too(tmp_path, stores):
     failed = ["20261101T%06dZ-full-daily-0000" % (n // 60 * 100 + n % 60) for n in range(103)]
     for backup_id in failed:
@@ -199,7 +242,7 @@ class TestDamage:
         assert complete(stores[0]) == [foreign, IDS[9]]
 
     def test_data_without_a_manifest_is_only_told(self, tmp_path, stores):
-        old, young = "20261101T020000Z-full-daily-0c01", "20261122T020000Z-full-daily-0c02"
+        old, young = "20261116T110000Z-full-daily-0c01", "20261116T130000Z-full-daily-0c02"
         for backup_id in (old, young):
             put(stores[0], "web1/shop/%s/app.tar.gz" % backup_id, b"x")
         result = run(tmp_path, retention={"keep_last": 1}, store="disk")
@@ -256,10 +299,10 @@ def test_the_status_file_tells_of_it(tmp_path, stores):
     assert status["operations"]["prune"]["last_run"] == json.loads(json.dumps(result.to_dict()))
 
 
-KILLED = """
-import datetime, os, sys
-sys.path[:0] = sys.argv[1:3]
-left = int(sys.argv[4])
+# Runs prune in a process of its own that is killed at the deletion of this number.
+CHILD = """
+import json, os, sys
+left = int(sys.argv[1])
 def count(event, arguments):
     global left
     if event in ("os.remove", "os.rmdir") and "/disk/" in os.fsdecode(arguments[0]):
@@ -267,27 +310,32 @@ def count(event, arguments):
         if left < 0:
             os.kill(os.getpid(), 9)
 sys.addaudithook(count)
-import test_prune
-test_prune.run(test_prune.Path(sys.argv[3]), retention={"keep_last": 1}, store="disk")
+from pathlib import Path
+from test_prune import run
+run(Path(sys.argv[2]), retention=json.loads(sys.argv[3]), timezone=None, store="disk")
 """
 
 
+def in_a_process(tmp_path, retention, left=1000, **environment):
+    here = Path(__file__).parent
+    path = os.pathsep.join(map(str, (here, here.parent, here.parents[1] / "plugins" / "module_utils")))
+    arguments = [sys.executable, "-c", CHILD, str(left), str(tmp_path), json.dumps(retention)]
+    return subprocess.run(arguments, env={**os.environ, "PYTHONPATH": path, **environment}, check=False).returncode
+
+
 def test_killed_at_any_deletion_it_leaves_whole_backups_and_can_go_on(tmp_path):
-    here = Path(__file__)
     for step in range(200):
         base = tmp_path / str(step)
         store = local_store(base / "disk")
         for backup_id in IDS[:3]:
             write_backup(store, backup_id)
-        arguments = [str(here.parent), str(here.parents[2] / "plugins" / "module_utils"), str(base), str(step)]
-        code = KILLED.replace("sys.argv[1:3]", "[*sys.argv[1:3], %r]" % str(here.parents[1]))
-        done = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
+        code = in_a_process(base, {"keep_last": 1}, step)
         catalog = Catalog(store, "web1/shop")
         assert IDS[2] in complete(store)
         assert all(catalog.lacking(backup_id) == [] for backup_id in complete(store))
-        if done.returncode == 0:
+        if code == 0:
             break
-        assert done.returncode == -9
+        assert code == -9
         run(base, retention={"keep_last": 1}, store="disk")
         assert complete(store) == [IDS[2]]
     assert step == 2 * (2 + 1 + 5 + 1), "two backups: manifest, hash, sums, five objects, the folder"
