@@ -41,11 +41,23 @@ def signed(tmp_path: Path) -> t.Tuple[Path, str]:
 
 def succeeded(folder: Path, backup_id: str) -> t.List[bool]:
     """Which of the commands succeed."""
-    texts = [command.replace(EXAMPLE, backup_id) for command in commands()]
+    texts = [command.replace(EXAMPLE, backup_id) for command in commands()[1:]]
     return [subprocess.run(["sh", "-c", text], cwd=folder, capture_output=True, check=False).returncode == 0 for text in texts]
 
 
 def test_a_good_backup(signed: t.Tuple[Path, str]) -> None:
+    assert succeeded(*signed) == [True] * 6
+
+
+def test_a_backup_that_is_signed_later(signed: t.Tuple[Path, str], tmp_path: Path) -> None:
+    folder, backup_id = signed
+    written = folder / (backup_id + ".json.sig")
+    by_the_engine = written.read_bytes()
+    written.unlink()
+    assert not succeeded(*signed)[0]
+    command = commands()[0].replace(EXAMPLE, backup_id).replace("/var/lib/fleet-backup", str(tmp_path / "state"))
+    subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, check=True)
+    assert written.read_bytes() == by_the_engine
     assert succeeded(*signed) == [True] * 6
 
 
