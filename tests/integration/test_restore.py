@@ -353,3 +353,77 @@ def test_names_that_do_not_exist(tmp_path: Path, app: Path) -> None:
     assert restore(config, "other", RestoreRequest()).error["code"] == "not-found"
     assert restore(config, "app", RestoreRequest(to="relative")).error["code"] == "configuration"
     assert restore(config, "app", RestoreRequest(backup=taken.id[:20], dry_run=True)).id == taken.id
+
+
+@pytest.mark.usefixtures("ahead")
+def test_an_increment_restores_like_a_full_backup(tmp_path: Path, app: Path) -> None:
+    config = jobs.configure(tmp_path, {"name": "uploads", "files": {"paths": [str(app / "uploads")]}})
+    full = jobs.take(config)
+    (app / "uploads" / "index.txt").write_text("changed since")
+    (app / "uploads" / "2026" / "7.jpg").unlink()
+    increment = jobs.take(config, kind="incremental")
+    before = trees.snapshot(app / "uploads")
+    manifest = jobs.catalog(config).manifest(increment.id)
+    assert [reference["id"] for reference in manifest.references] == [full.id]
+    shutil.rmtree(app)
+    result = restore(config, "app", RestoreRequest())
+    assert (result.outcome, result.id) == ("success", increment.id)
+    assert trees.differences(before, trees.snapshot(app / "uploads")) == []
+
+
+@pytest.mark.usefixtures("ahead")
+@pytest.mark.parametrize("spoil", ["volume", "manifest", "all"])
+def test_damage_in_a_backup_that_an_increment_needs(tmp_path: Path, app: Path, spoil: str) -> None:
+    config = jobs.configure(tmp_path, {"name": "uploads", "files": {"paths": [str(app / "uploads")]}})
+    full = jobs.take(config)
+    (app / "uploads" / "index.txt").write_text("changed since")
+    jobs.take(config, kind="incremental")
+    before = trees.snapshot(app / "uploads")
+    folder = jobs.backup_folder(config, full.id)
+    manifest = folder.parent / (full.id + ".json")
+    if spoil == "volume":
+        (damaged,) = folder.glob("uploads.tar*")
+        data = bytearray(damaged.read_bytes())
+        data[100] ^= 1
+        damaged.write_bytes(data)
+    elif spoil == "manifest":
+        # A manifest of another backup, valid in itself, is not the one that was meant.
+        damaged = manifest
+        other = jobs.catalog(config).manifest(full.id)
+        other.timezone = "Europe/Madrid"
+        manifest.write_bytes(other.to_bytes())
+    else:
+        damaged = manifest
+        manifest.unlink()
+    result = restore(config, "app", RestoreRequest(confirm=True))
+    assert result.error["code"] == "integrity"
+    assert result.error["objects"][0].endswith(damaged.name)
+    assert trees.differences(before, trees.snapshot(app / "uploads")) == []
+
+
+def test_components_that_share_a_folder_that_is_missing(tmp_path: Path) -> None:
+    """Whatever their order, and whether one lies in the other, to another place and to the original one."""
+    app = tmp_path / "srv/app"
+    (app / "uploads").mkdir(parents=True)
+    (app / "code").mkdir()
+    (app / "uploads/picture").write_text("picture")
+    (app / "code/main").write_text("main")
+    with sqlite3.connect(app / "app.db") as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+    config = jobs.configure(
+        tmp_path,
+        jobs.files(app, "all", exclude=["app.db", "uploads/"]),
+        jobs.files(app / "uploads", "uploads"),
+        {"name": "database", "sqlite": {"path": str(app / "app.db")}},
+    )
+    jobs.take(config)
+    before = trees.snapshot(app)
+    out = tmp_path / "out"
+    assert restore(config, "app", RestoreRequest(to=str(out))).error is None
+    assert set(trees.snapshot(os.path.join(out, str(app).lstrip("/")))) | {b"app.db"} == set(before)
+    shutil.rmtree(tmp_path / "srv")
+    result = restore(config, "app", RestoreRequest(confirm=True))
+    assert result.error is None, result.error
+    # The database is a file of its own time; the folder that holds it has its own again.
+    assert [d for d in trees.differences(before, trees.snapshot(app)) if "app.db" not in d] == []

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import typing as t
 
+from ..archive.checking import check_object
 from ..archive.reader import ComponentReader, open_component
 from ..catalog import Catalog
 from ..errors import FleetBackupError, IntegrityError, NotFoundError
 from ..manifest import Component, Manifest, StoredFile
 from ..progress import Progress
-
-_BLOCK = 1 << 20
 
 
 class Choice(t.NamedTuple):
@@ -77,37 +75,46 @@ def _open(catalog: Catalog, backup_id: str, names: t.Sequence[str], partly: bool
         if name not in known:
             raise NotFoundError("backup %s has no component %r; it has %s" % (backup_id, name, ", ".join(known)))
     components = [component for component in manifest.components if not names or component.name in names]
-    used = [_used(component, partly) for component in components]
-    progress.phase("check backup %s" % backup_id, sum(stored.size for objects in used for stored in objects))
-    for objects in used:
-        for stored in objects:
-            _check(catalog, backup_id, stored, progress)
+    used = [(backup_id, stored) for component in components for stored in _objects(component, None, partly)]
+    for reference in manifest.references:
+        used += _referenced(catalog, reference, components, partly)
+    progress.phase("check backup %s" % backup_id, sum(stored.size for _id, stored in used))
+    for holder, stored in used:
+        _check(catalog, holder, stored, progress)
     return Choice(catalog, manifest, [open_component(catalog, manifest, component.name) for component in components])
 
 
-def _used(component: Component, partly: bool) -> t.List[StoredFile]:
-    return [component.frames, component.index] if partly else component.objects()
-
-
 def _check(catalog: Catalog, backup_id: str, stored: StoredFile, progress: Progress) -> None:
-    """Raise IntegrityError unless an object is on the store and is what was stored."""
-    key = catalog.key(backup_id, stored.name)
+    """Raise IntegrityError unless an object is what was stored."""
+
+    def report(name: str, problem: str, entry: t.Optional[bytes] = None) -> None:
+        raise IntegrityError("%s of backup %s on store %s %s" % (name, backup_id, catalog.store.name, problem), [name])
+
+    check_object(catalog, backup_id, stored, report, progress.advance)
+
+
+def _referenced(
+    catalog: Catalog, reference: t.Dict[str, t.Any], components: t.Sequence[Component], partly: bool
+) -> t.Iterator[t.Tuple[str, StoredFile]]:
+    """The objects of an older backup that hold data of ``components``. Raises IntegrityError when it is not that backup."""
+    older_id = reference["id"]
     try:
-        file = catalog.store.open(key)
+        older, sha256 = catalog.manifest(older_id), catalog.manifest_sha256(older_id)
     except NotFoundError:
-        raise IntegrityError("%s is missing on store %s" % (key, catalog.store.name), [stored.name]) from None
-    digest = hashlib.sha256()
-    size = 0
-    buffer = memoryview(bytearray(_BLOCK))
-    try:
-        while True:
-            count = file.readinto(buffer)
-            if not count:
-                break
-            digest.update(buffer[:count])
-            size += count
-            progress.advance(count)
-    finally:
-        file.close()
-    if (size, digest.hexdigest()) != (stored.size, stored.sha256):
-        raise IntegrityError("%s on store %s is not what was stored" % (key, catalog.store.name), [stored.name])
+        key = catalog.manifest_key(older_id)
+        raise IntegrityError("backup %s, which holds data of this one, is missing: %s" % (older_id, key), [key]) from None
+    if sha256 != reference["sha256"]:
+        key = catalog.manifest_key(older_id)
+        raise IntegrityError("%s is not the manifest of the backup that holds data of this one" % key, [key])
+    for component in components:
+        source = older.component(component.name)
+        if source is not None and any(volume.name in reference["volumes"] for volume in source.volumes):
+            for stored in _objects(source, reference["volumes"], partly):
+                yield older_id, stored
+
+
+def _objects(component: Component, volumes: t.Optional[t.Container[str]], partly: bool) -> t.List[StoredFile]:
+    """What is read of a component: all of its own, but of an older one (``volumes``) no index."""
+    if volumes is None:
+        return [stored for stored in component.objects() if not (partly and stored in component.volumes)]
+    return [component.frames, *(volume for volume in component.volumes if volume.name in volumes and not partly)]

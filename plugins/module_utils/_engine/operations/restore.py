@@ -31,6 +31,7 @@ from ..sources import RestorePlan, RestoreTarget, Restoring
 from ..sources import load as load_source
 from ..state import State
 from .choosing import Choice, choose_backup
+from .folders import Folders
 from .place import bare_catalog, open_catalog, open_source
 
 
@@ -226,8 +227,14 @@ class _Run:
         """Stage all, then commit all. Whatever fails, everything is put back in reverse order."""
         begun: t.List[Restoring] = []
         committing = False
+        folders = Folders()
+        # Dumps first: the folders that they make are then there when trees are compared with what there is.
+        components = sorted(zip(choice.readers, self._result.components), key=lambda c: c[0].component.shape == "tree")
         try:
-            for reader, told in zip(choice.readers, self._result.components):
+            for reader, _told in components:
+                for root in reader.roots:
+                    folders.make_for(root, self._request.to)
+            for reader, told in components:
                 self._progress.phase("restore %s" % told.name, told.bytes)
                 restoring = load_source(told.source).restore(reader, self._target(told))
                 begun.append(restoring)
@@ -245,7 +252,10 @@ class _Run:
         except BaseException as error:
             self._ending.enter_context(uninterrupted())
             self._say("failed, everything is put back: %s" % error)
-            self._put_back(begun, committing, error)
+            try:
+                self._put_back(begun, committing, error)
+            finally:
+                folders.remove()
             raise
         self._finish(begun)
         self._result.changed = any(c.plan.create_count for c in self._result.components) or self._result.overwrites > 0
@@ -263,7 +273,9 @@ class _Run:
         self._result.undone = committing
 
     def _finish(self, begun: t.Sequence[Restoring]) -> None:
-        for restoring in begun:
+        # Trees last, and of them the last that was begun first: each gives a folder that several are staged in its times.
+        dumps = [restoring for restoring in begun if not restoring.sets_times]
+        for restoring in dumps + [restoring for restoring in reversed(begun) if restoring.sets_times]:
             try:
                 restoring.finish()
             except (FleetBackupError, OSError) as error:

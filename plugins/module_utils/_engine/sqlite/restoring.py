@@ -58,6 +58,8 @@ def plan(component: ComponentReader, target: RestoreTarget) -> RestorePlan:
 class SqliteRestoring:
     """See sources.Restoring."""
 
+    sets_times = False
+
     def __init__(self, component: ComponentReader, target: RestoreTarget) -> None:
         self.plan = plan(component, target)
         self._component = component

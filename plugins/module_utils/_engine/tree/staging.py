@@ -55,6 +55,9 @@ _BEGINNING_SECONDS = 60
 
 Step = t.Dict[str, t.Any]
 
+#: The names of this process's own staging folders: several components may be restored below one folder at once.
+_own: t.Set[bytes] = set()
+
 
 class Staging:
     """The staged part of a restore below one folder, the holder. ``where`` is the holder's path, for messages.
@@ -86,6 +89,7 @@ class Staging:
     def begin(cls, holder: Folder, where: bytes, permissions: Permissions) -> Staging:
         """Make a staging folder in ``holder``."""
         self = cls(holder, where, PREFIX + os.urandom(4).hex().encode("ascii"), permissions)
+        _own.add(self._name)
         info = holder.own_state()
         self._times = (info.st_atime_ns, info.st_mtime_ns)
         try:
@@ -197,6 +201,7 @@ class Staging:
         except OSError as error:
             raise self._error(self._name, "the staging folder cannot be removed", error) from None
         self._finished = True
+        _own.discard(self._name)
 
     def _close(self) -> None:
         self._close_parents()
@@ -348,7 +353,7 @@ def recover(holder: Folder, where: bytes, permissions: Permissions) -> t.List[st
     """
     told = []
     for name in holder.names():
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and name not in _own:
             staging = Staging.leftover(holder, where, name, permissions)
             staging.undo()
             staging.finish()
