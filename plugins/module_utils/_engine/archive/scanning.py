@@ -147,7 +147,7 @@ class FrameScan:
             position = 0
             readable = self._open(volume.name)
             try:
-                for _ in range(volume.frames):
+                for _number in range(volume.frames):
                     _name, offset, stored, raw = self._table.row(frame)
                     position += self._pass(readable, offset - position, digest)
                     buffer = self._buffers.pop() if self._buffers else bytearray(LARGEST_STORED)

@@ -15,9 +15,6 @@ from .database import connect, sqlite3, value
 # What integrity_check says of rows that break a rule of their table: no damage, the database can be read and restored.
 _RULES = re.compile(r"NULL value in |CHECK constraint failed in |(NUMERIC|TEXT|non-\w+) value in ")
 
-# 16 MiB: enough for the upper pages of indexes; more was not faster, as the system caches the file.
-_CACHE_KIB = 16384
-
 # Steps of SQLite's machine after which it asks whether to stop: some milliseconds.
 _LOOK_UP = 100000
 
@@ -76,7 +73,6 @@ def examine(path: str, level: str, foreign_keys: bool) -> Findings:
 def _examine(connection: sqlite3.Connection, level: str, foreign_keys: bool) -> Findings:
     findings = Findings()
     try:
-        connection.execute("PRAGMA cache_size = -%d" % _CACHE_KIB)
         if not value(connection, "PRAGMA page_count"):
             return findings
         # Nothing in the schema of a restored database may call functions with side effects.
