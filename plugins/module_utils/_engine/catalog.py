@@ -204,7 +204,7 @@ class Catalog:
     def _check(self, backup_id: str, data: bytes) -> Manifest:
         key = self.manifest_key(backup_id)
         manifest = Manifest.from_bytes(data, key)
-        host, _, job = self.folder.partition("/") if self.folder else (manifest.host, "", manifest.job)
+        host, _slash, job = self.folder.partition("/") if self.folder else (manifest.host, "", manifest.job)
         if (manifest.host, manifest.job, manifest.id) != (host, job, backup_id):
             raise IntegrityError(
                 "%s: says that it is the backup %s of job %s of %s; it was moved or swapped"

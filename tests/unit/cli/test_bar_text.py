@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _engine.cli.bar import Bar, Lines, line
+from _engine.cli.progress_bar import Bar, Lines, line
 
 MIB = 1 << 20
 

@@ -269,7 +269,9 @@ class ComponentReader:
             position = start + length
             while length:
                 if not view:
-                    view = next(data)
+                    view = next(data, view)
+                    if not view:
+                        raise IntegrityError("%s: its index tells of more bytes than there are" % printable(entry_path(entry)))
                 part, view = view[:length], view[length:]
                 update(part)
                 yield part

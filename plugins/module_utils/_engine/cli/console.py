@@ -91,11 +91,11 @@ class Console:
         if self.quiet:
             return SILENT
         if self._err.isatty() and not self.json and os.environ.get("TERM") != "dumb":
-            from .bar import Bar
+            from .progress_bar import Bar
 
             return Bar(self._err, self.verbose)
         if self.verbose:
-            from .bar import Lines
+            from .progress_bar import Lines
 
             return Lines(self._err)
         return SILENT
