@@ -274,6 +274,8 @@ def test_a_header_without_an_end_is_not_read_forever():
     endless = V1 + b"-> stanza\n" + (b"A" * 64 + b"\n") * 5000
     with pytest.raises(IntegrityError, match="does not end within 65536 bytes"):
         age.parse(endless, "x.age")
+    with pytest.raises(IntegrityError, match="does not end within 65536 bytes"):
+        age.parse(head(KEY, MINE, stanza(b"stanza", body=bytes(49_000))), "x.age")
     with pytest.raises(IntegrityError, match="does not begin with"):
         age.parse(b"A" * (1 << 20), "x.age")
 

@@ -277,7 +277,15 @@ def test_an_empty_file_is_proven_too():
         opened(damaged, ME).read(0, 0)
 
 
-@settings(deadline=None, max_examples=100)
+@pytest.mark.parametrize("size", SIZES)
+def test_reading_nothing_at_the_end_proves_the_end(size):
+    whole = file_of(size)
+    assert reader(whole, KEY, len(HEAD)).read(size, 0) == b""
+    with pytest.raises(IntegrityError, match="is damaged"):
+        reader(whole[:-1] + bytes([whole[-1] ^ 1]), KEY, len(HEAD)).read(size, 0)
+
+
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_flipped_bit_is_found_in_the_chunk_where_it_is(data):
     file = bytearray(file_of(3 * CHUNK + 77))
@@ -288,7 +296,7 @@ def test_a_flipped_bit_is_found_in_the_chunk_where_it_is(data):
         opened(bytes(file), ME).read()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_file_cut_off_anywhere_is_never_read_to_its_end(data):
     whole = file_of(3 * CHUNK + 77)

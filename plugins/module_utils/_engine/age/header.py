@@ -113,10 +113,8 @@ def unwrap(headers: t.Mapping[str, bytes], identities: t.Sequence[AnyIdentity]) 
 def _format(stanzas: t.Sequence[Stanza], key: bytes) -> bytes:
     lines = []
     for stanza in stanzas:
-        lines.append(b" ".join([b"->", *stanza.arguments]))
-        body = encode(stanza.body)
-        # The last line is shorter than the others, if need be empty: that is how a reader knows it.
-        lines += [body[start : start + _COLUMNS] for start in range(0, len(body) + 1, _COLUMNS)]
+        # A wrapped key fits in one line, shorter than a full one: that is how a reader knows it to be the last.
+        lines += [b" ".join([b"->", *stanza.arguments]), encode(stanza.body)]
     authentic = _VERSION_LINE + b"\n".join([*lines, b"---"])
     return authentic + b" " + encode(_mac(key, authentic)) + b"\n"
 

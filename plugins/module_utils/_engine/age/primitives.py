@@ -91,7 +91,7 @@ class Cipher:
 
 def hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
     """32 bytes of HKDF-SHA-256 (RFC 5869): one block, so one step of its expansion."""
-    extracted = hmac.new(salt or bytes(32), secret, hashlib.sha256).digest()
+    extracted = hmac.new(salt, secret, hashlib.sha256).digest()
     return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()
 
 

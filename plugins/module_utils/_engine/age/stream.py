@@ -22,7 +22,7 @@ _NONCE = 16
 _TOGETHER = 16
 
 # A chunk that lies in another one's place is recognised up to this far from its own.
-_NEAR = 1000
+_NEAR = 256
 
 
 class Output(t.Protocol):
