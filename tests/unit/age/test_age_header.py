@@ -333,6 +333,13 @@ def test_nobody_is_no_recipient():
         age.for_recipients([ME.recipient, "age1"])
 
 
+def test_no_header_is_written_that_would_be_too_long_to_read():
+    header, key = age.for_recipients([new_identity().recipient] * 599 + [ME.recipient])
+    assert age.file_key(age.parse(header, "x"), [ME]) == key
+    with pytest.raises(ConfigurationError, match="700 recipients are too many"):
+        age.for_recipients([ME.recipient] * 700)
+
+
 @pytest.mark.parametrize("point", LOW_ORDER)
 def test_nothing_is_encrypted_to_a_key_that_everybody_can_open(point):
     from _engine.age import bech32

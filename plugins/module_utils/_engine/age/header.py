@@ -12,7 +12,7 @@ import os
 import re
 import typing as t
 
-from ..errors import DecryptionError, IntegrityError
+from ..errors import ConfigurationError, DecryptionError, IntegrityError
 from .keys import AnyIdentity, Passphrase
 from .primitives import hkdf
 from .stanza import Stanza, check, decode, encode, unwrap_key, wrap_for_passphrase, wrap_for_recipient
@@ -46,7 +46,10 @@ def for_recipients(recipients: t.Sequence[str]) -> t.Tuple[bytes, bytes]:
     if not recipients:
         raise ValueError("a file without recipients could never be opened")
     file_key = os.urandom(_FILE_KEY)
-    return _format([wrap_for_recipient(file_key, recipient) for recipient in recipients], file_key), file_key
+    header = _format([wrap_for_recipient(file_key, recipient) for recipient in recipients], file_key)
+    if len(header) > LIMIT:
+        raise ConfigurationError("%d recipients are too many; there may be about 600" % len(recipients))
+    return header, file_key
 
 
 def for_passphrase(passphrase: Passphrase, work_factor: int = 18) -> t.Tuple[bytes, bytes]:
