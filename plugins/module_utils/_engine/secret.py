@@ -64,5 +64,5 @@ def given(value: t.Mapping[str, t.Any], name: str, place: str, problems: t.List[
         else:
             found.append((key, Secret(way, text, place + key)))
     if len(found) > 1:
-        problems.append("%s%s: is given more than once: by %s" % (place, name, " and ".join(key for key, _ in found)))
+        problems.append("%s%s: is given more than once: by %s" % (place, name, " and ".join(key for key, _value in found)))
     return found[0][1] if found else None

@@ -33,23 +33,18 @@ class Creator(t.Protocol):
     @property
     def seals(self) -> bool:
         """Whether what tells of the content is encrypted."""
-        ...
 
     def create(self, name: str) -> ObjectWriter:
         """Begin an object that tells of the content."""
-        ...
 
     def create_index(self, name: str) -> ObjectWriter:
         """Begin the index of a component."""
-        ...
 
     def create_clear(self, name: str) -> ObjectWriter:
         """Begin an object that holds numbers only."""
-        ...
 
     def put(self, name: str, data: bytes) -> StoredFile:
         """Store a small object that tells of the content."""
-        ...
 
 
 @dataclass
