@@ -428,6 +428,24 @@ options:
                 It takes as long as reading the backup once.
             type: bool
             default: false
+  sign:
+    description:
+      - Sign every backup with a key of this host, so that a forged or altered one is found out by all who know the public
+        key.
+    type: bool
+    default: false
+  signing_key:
+    description:
+      - 'An OpenSSH ed25519 private key to sign with, such as the host key of the SSH server. Default: one of its own, made
+        in O(state_dir) when it is first needed.'
+      - For example V(/etc/ssh/ssh_host_ed25519_key).
+    type: path
+  trusted_hosts:
+    description:
+      - Keys that may sign backups, as lines of OpenSSH's allowed signers; the principal is the host. With any, only backups
+        that are signed by their host count.
+    type: list
+    elements: str
   state_dir:
     description:
       - Where status files, locks and logs are kept.

@@ -157,5 +157,8 @@ SPEC: t.Dict[str, t.Any] = {
             },
         },
     },
+    "sign": {"type": "bool", "default": False},
+    "signing_key": {"type": "path"},
+    "trusted_hosts": {"type": "list", "elements": "str"},
     "state_dir": {"type": "path"},
 }

@@ -15,6 +15,9 @@ from .names import is_host, is_name, is_safety, parse_backup_id
 from .result import from_iso, iso
 from .stores import Store
 
+if t.TYPE_CHECKING:
+    from .signing import TrustedHosts
+
 _MANIFEST, _HASH, _SIGNATURE, _FAILED, _MARK = ".json", ".json.sha256", ".json.sig", ".failed.json", ".mark-"
 
 #: How many records of failed runs stay on a store when it is pruned.
@@ -45,10 +48,19 @@ class Catalog:
     ``only`` narrows it to one backup. All methods raise the store's errors.
     """
 
-    def __init__(self, store: Store, folder: str, only: t.Optional[str] = None, keyring: t.Optional[Keyring] = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        only: t.Optional[str] = None,
+        keyring: t.Optional[Keyring] = None,
+        trusted: t.Optional[TrustedHosts] = None,
+    ) -> None:
         self.store = store
         #: What opens encrypted objects.
         self.keyring = keyring or Keyring()
+        #: Who may sign manifests; None: they are read without a look at their signatures.
+        self.trusted = trusted
         self.folder = folder
         self._only = only
         self._manifests: t.Dict[str, t.Tuple[Manifest, str]] = {}
@@ -184,7 +196,10 @@ class Catalog:
     def _load(self, backup_id: str) -> t.Tuple[Manifest, str]:
         if backup_id not in self._manifests:
             data = self._read(self.manifest_key(backup_id))
-            self._manifests[backup_id] = (self._check(backup_id, data), hashlib.sha256(data).hexdigest())
+            manifest = self._check(backup_id, data)
+            if self.trusted is not None:
+                self._require_trust(manifest, data, self.trusted)
+            self._manifests[backup_id] = (manifest, hashlib.sha256(data).hexdigest())
         return self._manifests[backup_id]
 
     def _read(self, key: str) -> bytes:
@@ -200,6 +215,18 @@ class Catalog:
                 parts.append(part)
         finally:
             file.close()
+
+    def _require_trust(self, manifest: Manifest, data: bytes, trusted: TrustedHosts) -> None:
+        """Raise UntrustedError unless a manifest is signed by the host that it says it is of."""
+        from .signing import LARGEST_SIGNATURE, check
+
+        key = self._join(manifest.id + _SIGNATURE)
+        try:
+            # One that is too large is no signature, and is not read.
+            signature = self._read(key) if self.store.size(key) <= LARGEST_SIGNATURE else b""
+        except NotFoundError:
+            signature = None
+        check(data, signature, manifest.host, trusted, from_iso(manifest.finished)).require(self.manifest_key(manifest.id))
 
     def _check(self, backup_id: str, data: bytes) -> Manifest:
         key = self.manifest_key(backup_id)

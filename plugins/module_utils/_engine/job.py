@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .errors import ConfigurationError, NotFoundError
 from .options import Option, check
@@ -117,6 +117,25 @@ CONFIG = (
     Option("host", "host", "The name under which this host's backups are stored. It is never guessed.", required=True),
     Option("stores", "list", "The places that keep backups.", elements="dict", drivers="stores", options=STORE),
     Option("jobs", "list", "The jobs of this host.", elements="dict", options=JOB),
+    Option(
+        "sign",
+        "bool",
+        "Sign every backup with a key of this host, so that a forged or altered one is found out by all who know the public key.",
+        default=False,
+    ),
+    Option(
+        "signing_key",
+        "path",
+        "An OpenSSH ed25519 private key to sign with, such as the host key of the SSH server. Default: one of its own, made in"
+        " O(state_dir) when it is first needed.",
+        example="/etc/ssh/ssh_host_ed25519_key",
+    ),
+    Option(
+        "trusted_hosts",
+        "list",
+        "Keys that may sign backups, as lines of OpenSSH's allowed signers; the principal is the host. With any, only backups"
+        " that are signed by their host count.",
+    ),
     Option("state_dir", "path", "Where status files, locks and logs are kept.", example="/var/lib/fleet-backup"),
 )
 
@@ -180,7 +199,9 @@ class Config:
     stores: t.Tuple[StoreConfig, ...]
     jobs: t.Tuple[Job, ...]
     state_dir: str
-    origin: t.Dict[str, str] = field(default_factory=dict)
+    sign: bool = False
+    signing_key: t.Optional[str] = None
+    trusted_hosts: t.Tuple[str, ...] = ()
 
     def job(self, name: str) -> Job:
         """Return the job called ``name``; NotFoundError names those that exist."""
@@ -206,9 +227,24 @@ def parse_config(description: t.Any) -> Config:
     problems: t.List[str] = []
     stores = tuple(StoreConfig(s["name"], s["driver"], s["options"]) for s in value["stores"])
     jobs = tuple(_job(j, "jobs[%d]" % n, {s.name for s in stores}, problems) for n, j in enumerate(value["jobs"]))
+    if value["trusted_hosts"]:
+        from .signing import TrustedHosts
+
+        try:
+            TrustedHosts.from_text("\n".join(value["trusted_hosts"]))
+        except ConfigurationError as error:
+            problems += error.problems
     if problems:
         raise ConfigurationError(*problems)
-    return Config(value["host"], stores, jobs, value["state_dir"] or default_state_dir())
+    return Config(
+        host=value["host"],
+        stores=stores,
+        jobs=jobs,
+        state_dir=value["state_dir"] or default_state_dir(),
+        sign=value["sign"],
+        signing_key=value["signing_key"],
+        trusted_hosts=tuple(value["trusted_hosts"]),
+    )
 
 
 def load_config(path: str) -> Config:

@@ -41,6 +41,10 @@ from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
 from ..stores import load as load_store
+from .place import trusted_hosts
+
+if t.TYPE_CHECKING:
+    from ..signing import SigningKey
 
 
 @dataclass
@@ -150,7 +154,9 @@ class _Run:
         self._folder = "%s/%s" % (config.host, job.name)
         self._stores = [load_store(s.driver)(s.name, s.options) for s in map(config.store, job.stores)]
         self._drivers = {s.name: config.store(s.name).driver for s in self._stores}
-        self._catalogs = {s.name: Catalog(s, self._folder) for s in self._stores}
+        trusted = trusted_hosts(config)
+        self._catalogs = {s.name: Catalog(s, self._folder, trusted=trusted) for s in self._stores}
+        self._signing_key = self._open_signing_key() if config.sign and not result.dry_run else None
         self._scans: t.Dict[str, Scan] = {}
         self._references: t.List[References] = []
         self._indexes = IndexCache(config.state_dir, job.name)
@@ -370,6 +376,10 @@ class _Run:
         data = manifest.to_bytes()
         key = "%s/%s.json" % (self._folder, backup_id)
         delivery.put_key(key + ".sha256", sums_line(hashlib.sha256(data).hexdigest(), backup_id + ".json"))
+        if self._signing_key is not None:
+            from ..signing import sign
+
+            delivery.put_key(key + ".sig", sign(data, self._signing_key))
         delivery.put_key(key, data)
 
     def _referenced(self, delivery: Delivery) -> t.List[t.Dict[str, t.Any]]:
@@ -425,6 +435,11 @@ class _Run:
             "FLEET_BACKUP_OUTCOME": outcome,
         }
         run_hooks(self._job, point, environment, self._say)
+
+    def _open_signing_key(self) -> SigningKey:
+        from ..signing import host_key
+
+        return host_key(self._config.state_dir, self._config.signing_key)
 
     def _source(self, driver: str, name: str, options: t.Dict[str, t.Any]) -> Source:
         source = load_source(driver)(name, options)

@@ -15,6 +15,9 @@ from ..sources import load as load_source
 from ..stores import Store, load
 from ..stores.local import LocalStore
 
+if t.TYPE_CHECKING:
+    from ..signing import TrustedHosts
+
 
 def open_store(config: StoreConfig) -> Store:
     """The store that a configuration describes."""
@@ -35,7 +38,17 @@ def open_catalog(config: Config, job_name: str, store_name: str) -> Catalog:
 
     The job need not be configured any more: its backups may be read for as long as they are there.
     """
-    return Catalog(open_store(config.store(store_name)), "%s/%s" % (config.host, job_name))
+    folder = "%s/%s" % (config.host, job_name)
+    return Catalog(open_store(config.store(store_name)), folder, trusted=trusted_hosts(config))
+
+
+def trusted_hosts(config: Config) -> t.Optional[TrustedHosts]:
+    """Who may sign backups; None when the configuration says nothing of that."""
+    if not config.trusted_hosts:
+        return None
+    from ..signing import TrustedHosts
+
+    return TrustedHosts.from_text("\n".join(config.trusted_hosts))
 
 
 def bare_catalog(path: str) -> Catalog:

@@ -99,7 +99,7 @@ class Restoring(t.Protocol):
     #: What stage() found to be done; complete when it has returned.
     plan: RestorePlan
     #: Whether finish() gives folders the times that they should have; it is then called after those that do not.
-    sets_times: t.ClassVar[bool]
+    sets_times: bool
 
     def stage(self, progress: t.Callable[[int], None]) -> None:
         """Bring all data to the target's side and check it, without touching what is there now.
