@@ -58,7 +58,7 @@ def plan(component: ComponentReader, target: RestoreTarget) -> RestorePlan:
 class SqliteRestoring:
     """See sources.Restoring."""
 
-    sets_times: t.ClassVar[bool] = False
+    sets_times = False
 
     def __init__(self, component: ComponentReader, target: RestoreTarget) -> None:
         self.plan = plan(component, target)

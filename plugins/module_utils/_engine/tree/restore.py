@@ -54,7 +54,7 @@ def plan_restore(component: ComponentReader, target: RestoreTarget, rules: t.Opt
 class TreeRestore:
     """The restore of one tree (sources.Restoring). ``plan`` tells what stage() found to be done."""
 
-    sets_times: t.ClassVar[bool] = True
+    sets_times = True
 
     def __init__(self, component: ComponentReader, target: RestoreTarget, rules: t.Optional[Rules] = None) -> None:
         self._component = component
