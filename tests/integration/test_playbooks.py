@@ -154,3 +154,20 @@ def test_variables_of_several_groups_are_joined(ansible, tmp_path):
     twice = ansible.playbook("-i", inventory, PLAYBOOKS / "backup.yml")
     assert twice.returncode != 0
     assert "fleet_backup_jobs__web[0].name: 'site' is already the name of fleet_backup_jobs__db[0]" in twice.stdout + twice.stderr
+
+
+def test_a_secret_of_a_job_is_never_shown(ansible, example, tmp_path):
+    """Not by a task that fails, not by the most talkative Ansible; the inventory alone holds it."""
+    secret = "correct-horse-battery"
+    job = {
+        "name": "secret",
+        "sources": [{"name": "gone", "files": {"paths": [str(tmp_path / "gone")]}}],
+        "stores": ["disk"],
+        "encryption": {"passphrase": secret},
+    }
+    variables = tmp_path / "secret.json"
+    variables.write_text(json.dumps({"fleet_backup_jobs": [job]}))
+    for playbook, more in (("backup", {}), ("restore", {"job": "secret", "confirm": "yes"}), ("verify", {}), ("list", {})):
+        done = example.play(playbook, "-vvv", "-e", "@%s" % variables, **more)
+        assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in done.stdout
+        assert secret not in done.stdout + done.stderr
