@@ -337,8 +337,9 @@ def test_killed_at_any_deletion_it_leaves_whole_backups_and_can_go_on(tmp_path):
             break
         assert code == -9
         run(base, retention={"keep_last": 1}, store="disk")
-        assert complete(store) == [IDS[2]]
-    assert step == 2 * (2 + 1 + 5 + 1), "two backups: manifest, hash, sums, five objects, the folder"
+        scan = Catalog(store, "web1/shop").scan()
+        assert scan.complete == [IDS[2]] and not (scan.damaged or scan.unfinished or scan.deleted)
+    assert step == 2 * (3 + 2 + 1 + 5 + 1), "two backups: the mark (three names), manifest, hash, sums, five objects, the folder"
 
 
 class immutable:

@@ -12,7 +12,7 @@ import pytest
 from handmade import local_store, put, write_backup
 
 from _engine.catalog import Catalog, hosts, jobs
-from _engine.errors import IntegrityError, NotFoundError, StoreRefusedError
+from _engine.errors import IntegrityError, NotFoundError, StoreFullError, StoreRefusedError
 from _engine.manifest import Manifest
 from _engine.operations.place import bare_catalog
 from _engine.stores.local import LocalStore
@@ -280,8 +280,8 @@ class TestDelete:
         Catalog(counting, "web1/shop").delete(FIRST)
         names = [key.replace("web1/shop/" + FIRST, "") for key in counting.deleted]
         assert names[:4] == [".json", ".json.sig", ".json.sha256", "/SHA256SUMS"]
-        assert sorted(names[4:-1]) == ["/RESTORE.txt", "/app.frames.json", "/app.index.gz", "/app.tar.gz", "/run.log"]
-        assert names[-1] == ".mark-pinned.json"
+        assert sorted(names[4:-2]) == ["/RESTORE.txt", "/app.frames.json", "/app.index.gz", "/app.tar.gz", "/run.log"]
+        assert names[-2:] == [".mark-pinned.json", ".mark-deleted.json"]
 
     def test_interrupted_anywhere_it_is_never_complete_and_can_be_finished(self, store, tmp_path, folder):
         class Interrupted(CountingStore):
@@ -298,9 +298,27 @@ class TestDelete:
                 Catalog(broken, "web1/shop").delete(FIRST)
             scan = Catalog(store, "web1/shop").scan()
             assert not scan.complete
-            assert bool(scan.damaged) == (left < 3), "after the third deletion it looks like what it is: unfinished"
+            assert not scan.damaged and not scan.unfinished
+            assert scan.deleted == [FIRST]
             Catalog(store, "web1/shop").delete(FIRST)
             assert list(folder.iterdir()) == []
+
+    def test_a_removal_that_was_only_begun_leaves_a_backup(self, store, tmp_path):
+        write_backup(store, FIRST)
+        put(store, "web1/shop/%s.mark-deleted.json" % FIRST, b"{}")
+        catalog = Catalog(store, "web1/shop")
+        assert catalog.scan().complete == catalog.scan().deleted == [FIRST]
+        catalog.keep(FIRST)
+        assert catalog.scan().complete == [FIRST] and not catalog.scan().deleted
+
+    def test_a_full_store_can_be_made_room_on(self, tmp_path, folder):
+        class Full(CountingStore):
+            def put(self, key):
+                raise StoreFullError("no room")
+
+        write_backup(local_store(tmp_path / "store"), FIRST)
+        Catalog(Full(tmp_path / "store"), "web1/shop").delete(FIRST)
+        assert list(folder.iterdir()) == []
 
     def test_the_record_of_a_failed_run_stays(self, store, catalog, folder):
         put(store, "web1/shop/%s.failed.json" % FIRST, b"{}")

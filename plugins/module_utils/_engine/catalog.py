@@ -5,20 +5,22 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import typing as t
 from dataclasses import dataclass, field
 
-from .errors import IntegrityError, NotFoundError
+from .errors import IntegrityError, NotFoundError, StoreFullError
 from .keyring import Keyring
 from .manifest import SUMS, Manifest
 from .names import is_host, is_name, is_safety, parse_backup_id
-from .result import from_iso, iso
+from .result import from_iso, iso, utc_now
 from .stores import Store
 
 if t.TYPE_CHECKING:
     from .signing import TrustedHosts
 
 _MANIFEST, _HASH, _SIGNATURE, _FAILED, _MARK = ".json", ".json.sha256", ".json.sig", ".failed.json", ".mark-"
+_DELETED = _MARK + "deleted.json"
 
 #: How many records of failed runs stay on a store when it is pruned.
 KEPT_FAILURES = 100
@@ -33,13 +35,15 @@ class Scan:
 
     ``complete``: with a manifest and data. ``failed``: runs that said so. ``unfinished``: data of a run under way, or of one
     that was killed. ``damaged``: why each cannot be a whole backup. A failed run whose data could not be removed is also in
-    ``unfinished`` or ``damaged``.
+    ``unfinished`` or ``damaged``. ``deleted``: backups whose removal was begun and interrupted; those whose manifest is still
+    there are ``complete`` too, and are backups until the removal is decided again.
     """
 
     complete: t.List[str] = field(default_factory=list)
     failed: t.List[str] = field(default_factory=list)
     unfinished: t.List[str] = field(default_factory=list)
     damaged: t.Dict[str, str] = field(default_factory=dict)
+    deleted: t.List[str] = field(default_factory=list)
 
 
 class Catalog:
@@ -73,11 +77,15 @@ class Catalog:
         for backup_id in sorted(self._ids(names, folders)):
             if backup_id + _FAILED in names:
                 scan.failed.append(backup_id)
+            if backup_id + _DELETED in names:
+                scan.deleted.append(backup_id)
             if backup_id + _MANIFEST in names:
                 if backup_id in folders:
                     scan.complete.append(backup_id)
                 else:
                     scan.damaged[backup_id] = "its manifest is there, its data is not"
+            elif backup_id + _DELETED in names:
+                continue
             elif backup_id + _HASH in names or backup_id + _SIGNATURE in names:
                 scan.damaged[backup_id] = "its manifest is missing, the manifest's hash is there"
             elif backup_id in folders:
@@ -149,20 +157,30 @@ class Catalog:
     def delete(self, backup_id: str) -> int:
         """Remove a backup, its manifest first, so that a half deleted one is no backup. Returns the bytes freed.
 
-        The caller has made sure that no other backup needs it. What an earlier, interrupted deletion left is removed too.
+        The caller has made sure that no other backup needs it. What an earlier, interrupted deletion left is removed too. A
+        mark is put first and removed last: what an interruption leaves is told from damage by it.
         """
+        mark = self._join(backup_id + _DELETED)
         beside = [o for o in self.store.list(self.folder)[0] if self._belongs(o.key, backup_id)]
         inside = self.store.list(self.key(backup_id))[0]
+        if all(o.key != mark for o in beside):
+            self._mark_deleted(mark, backup_id)
         first = [self.manifest_key(backup_id)] + [self._join(backup_id + ending) for ending in (_SIGNATURE, _HASH)]
         first.append(self.key(backup_id, SUMS))
         order = {key: n for n, key in enumerate(first)}
         # Marks of a backup that is gone say nothing; they go last.
         found = sorted(beside + inside, key=lambda o: (order.get(o.key, len(order) + (_MARK in o.key)), o.key))
         for stored in found:
-            self.store.delete(stored.key)
+            if stored.key != mark:
+                self.store.delete(stored.key)
         self.store.remove_leftovers(self.key(backup_id))
+        self.store.delete(mark)
         self._manifests.pop(backup_id, None)
         return sum(o.size for o in found)
+
+    def keep(self, backup_id: str) -> None:
+        """Forget that the removal of a backup was begun."""
+        self.store.delete(self._join(backup_id + _DELETED))
 
     @property
     def place(self) -> str:
@@ -170,10 +188,22 @@ class Catalog:
         return "%s of store %s" % (self.folder, self.store.name) if self.folder else str(self.store.local_path())
 
     def _ids(self, names: t.Iterable[str], folders: t.Iterable[str]) -> t.Set[str]:
-        endings = (_MANIFEST, _HASH, _SIGNATURE, _FAILED)
+        endings = (_MANIFEST, _HASH, _SIGNATURE, _FAILED, _DELETED)
         ids = {name[: -len(ending)] for name in names for ending in endings if name.endswith(ending)}
         ids.update(folders)
         return {i for i in ids if parse_backup_id(i) and self._only in (None, i)}
+
+    def _mark_deleted(self, key: str, backup_id: str) -> None:
+        upload = self.store.put(key)
+        try:
+            mark = {"format": 1, "id": backup_id, "mark": "deleted", "at": iso(utc_now())}
+            upload.write(json.dumps(mark).encode("ascii") + b"\n")
+            upload.commit()
+        except StoreFullError:
+            # Room is what the deletion makes.
+            return
+        finally:
+            upload.abort()
 
     def _has_sums(self, backup_id: str) -> bool:
         return any(o.key == self.key(backup_id, SUMS) for o in self.store.list(self.key(backup_id))[0])
@@ -275,6 +305,8 @@ def _instead(scan: Scan, wanted: str) -> str:
     """What there is instead of a backup that was not found."""
     if wanted in scan.damaged:
         return "it is damaged: %s" % scan.damaged[wanted]
+    if wanted in scan.deleted:
+        return "it was being removed; prune finishes that"
     if wanted in scan.failed:
         return "that run failed and left no backup"
     if wanted in scan.unfinished:

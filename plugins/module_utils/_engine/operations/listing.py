@@ -23,6 +23,9 @@ _LARGEST_RECORD = 1 << 20
 _CLOCK_SKEW = 3600
 
 
+_REMOVED = "its removal was interrupted; prune finishes that"
+
+
 @dataclass
 class BackupRow:
     """One backup. ``age`` in seconds since it finished; ``entries``, ``bytes`` (logical) and ``stored`` of all components.
@@ -56,7 +59,7 @@ class FailedRow:
 
 @dataclass
 class BadRow:
-    """Something on one store that is no backup: damaged (``why``), or data without a manifest."""
+    """Something on one store that is no backup: damaged (``why``), or data without a manifest (``why``, where it is known)."""
 
     id: str
     store: str
@@ -143,6 +146,7 @@ def _list_job(job: Job, catalogs: t.Sequence[Catalog], now: datetime.datetime, r
             result.fail(error)
             continue
         listing.unfinished += [BadRow(i, name) for i in scan.unfinished]
+        listing.unfinished += [BadRow(i, name, _REMOVED) for i in scan.deleted if i not in scan.complete]
         listing.damaged += [BadRow(i, name, why) for i, why in sorted(scan.damaged.items())]
         store_row.backups = len(whole)
         store_row.newest, store_row.age = _newest(rows[i] for i in whole)

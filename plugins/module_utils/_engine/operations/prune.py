@@ -42,6 +42,7 @@ class StorePruning:
 
     ``verdicts``: newest first. ``damaged``: why each damaged backup is none; they are never removed. ``leftovers``: data of runs
     that began over a week ago and never finished; they are only reported. ``forgotten``: old records of failed runs removed.
+    ``finished``: backups whose removal an earlier prune had begun.
     """
 
     store: str
@@ -50,6 +51,7 @@ class StorePruning:
     damaged: t.Dict[str, str] = field(default_factory=dict)
     leftovers: t.List[str] = field(default_factory=list)
     forgotten: int = 0
+    finished: t.List[str] = field(default_factory=list)
     error: t.Optional[t.Dict[str, str]] = None
 
 
@@ -89,7 +91,7 @@ def prune(
         progress.close()
         result.deleted = sorted({v.id for s in result.stores for v in s.verdicts if v.deleted or (dry_run and not v.keep)})
         result.freed = sum(s.freed for s in result.stores)
-        result.changed = bool(result.deleted) or any(s.forgotten for s in result.stores)
+        result.changed = bool(result.deleted) or any(s.forgotten or s.finished for s in result.stores)
         result.end()
         if not dry_run:
             state.write_status(job.name, result.to_dict())
@@ -105,12 +107,14 @@ def _prune_store(catalog: Catalog, job: Job, now: datetime.datetime, result: Pru
     try:
         scan = catalog.scan()
         pruning.leftovers = [i for i in scan.unfinished if _began(i) < now - LEFT_ALONE]
+        pruning.finished = [i for i in scan.deleted if i not in scan.complete]
         manifests = _decide(catalog, scan, job, now, pruning)
         for backup_id, why in pruning.damaged.items():
             result.warn("damaged", "store %s: %s is damaged and was left alone: %s" % (pruning.store, backup_id, why))
         if result.dry_run:
             pruning.freed = sum(v.bytes or 0 for v in pruning.verdicts if not v.keep)
         else:
+            _finish(catalog, scan, pruning, progress)
             _delete(catalog, manifests, pruning, result, progress)
             for backup_id in scan.failed[:-KEPT_FAILURES]:
                 catalog.store.delete(catalog.failed_key(backup_id))
@@ -181,6 +185,17 @@ def _delete(
             continue
         checkpoint()
         progress.message("store %s: removed %s, %d bytes" % (pruning.store, verdict.id, verdict.bytes))
+
+
+def _finish(catalog: Catalog, scan: Scan, pruning: StorePruning, progress: Progress) -> None:
+    """Finish removals that were interrupted; forget those that were only begun and are not wanted any more."""
+    for backup_id in pruning.finished:
+        with uninterrupted():
+            pruning.freed += catalog.delete(backup_id)
+        progress.message("store %s: finished removing %s" % (pruning.store, backup_id))
+    for verdict in pruning.verdicts:
+        if verdict.keep and verdict.id in scan.deleted and verdict.id in scan.complete:
+            catalog.keep(verdict.id)
 
 
 def _candidate(manifest: Manifest) -> Candidate:
