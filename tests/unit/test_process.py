@@ -145,6 +145,12 @@ def test_a_child_that_ignores_sigterm_is_stopped(fifo):
     gone()
 
 
+def test_a_child_that_is_stopped_may_clean_up_first():
+    finished = run(["sh", "-c", "trap 'echo cleaned up; exit 0' TERM; while :; do sleep 600 & wait; done"], timeout=1)
+    assert finished.timed_out and not finished.succeeded
+    assert finished.stdout == b"cleaned up\n"
+
+
 def test_a_timeout_ends_grandchildren_too(fifo):
     # The child obeys SIGTERM, its own child does not.
     path, gone = fifo

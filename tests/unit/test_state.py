@@ -144,6 +144,16 @@ def test_a_state_folder_that_cannot_be_written_is_a_notice(tmp_path):
     assert state.read_status("shop")["operations"] == {}
 
 
+def test_names_that_are_taken_by_folders_are_notices(state):
+    os.makedirs(os.path.join(state.path, "shop.json"))
+    os.makedirs(os.path.join(state.path, "audit.log"))
+    assert state.newest_id("shop") is None
+    state.take_id("shop", NEW)
+    state.audit(finished())
+    told = [n.message for n in state.notices]
+    assert ["cannot be read" in told[0], "cannot be written" in told[-2], "audit log cannot be" in told[-1]] == [True] * 3
+
+
 def test_the_audit_log_says_who_did_what(state, monkeypatch):
     monkeypatch.setenv("SUDO_USER", "ana")
     state.audit(finished("restore", StoreFullError("no\nspace")), what=OLD, actor="controller\njane")
