@@ -662,6 +662,38 @@ def test_a_database_that_stays_locked_is_left_alone(folder, take):
     assert total(path) == 2 * TOTAL
 
 
+_DIE_RESTORING = """
+import os, signal, sys
+from _engine.sqlite import copying
+from _engine.sqlite.database import connect
+steps = 0
+def die(status, remaining, pages):
+    global steps
+    steps += 1
+    if steps == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+copying.transfer(connect(sys.argv[1], "ro", immutable=True), connect(sys.argv[2], "rw"), die)
+"""
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_restore_that_is_killed_leaves_the_old_database(folder, take, tmp_path, journal):
+    path = folder / "bank.db"
+    make_bank(path, journal)
+    _, reader = take(path)
+    put_back(reader, tmp_path / "staged")
+    make(path, "UPDATE account SET balance = 2000")
+    killed = subprocess.run(
+        [sys.executable, "-c", _DIE_RESTORING, tmp_path / "staged" / "bank.db", path],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert killed.returncode == -9
+    assert total(path) == 2 * TOTAL
+    put_back(reader)
+    assert total(path) == TOTAL
+
+
 def test_a_staged_database_must_be_what_was_recorded(folder, take, tmp_path):
     make(folder / "app.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     _, reader = take(folder / "app.db")

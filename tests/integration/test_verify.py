@@ -388,3 +388,45 @@ def test_memory_is_bounded_by_the_buffers(plain):
     # Buffers in flight: those read ahead and the one in use; each with its decoded frame.
     frames = scanning._MAX_WORKERS + 2 + 1
     assert frames * (scanning.LARGEST_STORED + (4 << 20)) < 64 << 20
+
+
+# --- increments
+
+
+@pytest.fixture
+def increment(tmp_path, monkeypatch):
+    """An incremental backup whose entries lie partly in the full one before it."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    rng = random.Random(SEED)
+    for n in range(20):
+        (folder / ("%02d" % n)).write_bytes(rng.randbytes(5000))
+        os.utime(folder / ("%02d" % n), (1_600_000_000, 1_600_000_000))
+    os.link(folder / "07", folder / "link")
+    config = jobs.configure(tmp_path, jobs.files(folder), compression={"algorithm": "gzip"})
+    # Its files count as old at once, so that the increment trusts what it knows of them.
+    monkeypatch.setattr("_engine.archive.tree_writer.is_young", lambda st, now: False)
+    full = jobs.take(config).id
+    (folder / "03").write_bytes(rng.randbytes(7000))
+    return config, full, jobs.take(config, kind="incremental").id
+
+
+def damage_of(config, backup_id, level="data"):
+    return {b.id: [d.object for d in b.damaged] for b in verify(config, [], [backup_id], level=level).backups}
+
+
+def test_an_increment_is_verified_with_what_it_refers_to(increment):
+    config, full, incremental = increment
+    manifest = json.loads(jobs.backup_folder(config, incremental).with_name(incremental + ".json").read_bytes())
+    assert [r["id"] for r in manifest["references"]] == [full]
+    for level in LEVELS:
+        assert verify(config, level=level).outcome == "success"
+    frames = jobs.backup_folder(config, full) / "files.frames.json"
+    with changed(frames, None):
+        assert damage_of(config, incremental) == {incremental: [full + ".json"]}
+        assert damage_of(config, full) == {full: ["files.frames.json"]}
+    older = jobs.backup_folder(config, full).with_name(full + ".json")
+    with changed(older, next(flips(older.read_bytes(), random.Random(SEED), 1))):
+        assert damage_of(config, incremental) == {incremental: [full + ".json"]}
+    with changed(older, None):
+        assert damage_of(config, incremental) == {incremental: [full + ".json"]}
