@@ -6,6 +6,7 @@ from __future__ import annotations
 import array
 import hashlib
 import json
+import threading
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -116,6 +117,7 @@ class FrameReader:
         self._workers: t.Optional[ThreadPoolExecutor] = None
         self._pending: t.Dict[int, Future[t.Union[bytes, memoryview]]] = {}
         self._sealed: t.Dict[str, AgeReader] = {}
+        self._opening = threading.Lock()
         self._last = -1
         self._current: t.Tuple[int, t.Union[bytes, memoryview]] = (-1, b"")
 
@@ -166,10 +168,11 @@ class FrameReader:
             raise IntegrityError("%s, frame %d: %s" % (volume, frame, error), [volume]) from None
 
     def _open_sealed(self, volume: str) -> AgeReader:
-        reader = self._sealed.get(volume)
-        if reader is None:
-            reader = self._sealed[volume] = open_sealed(self._catalog, self._id, volume)
-        return reader
+        with self._opening:  # with a passphrase it takes a second and a lot of memory: once is enough
+            reader = self._sealed.get(volume)
+            if reader is None:
+                reader = self._sealed[volume] = open_sealed(self._catalog, self._id, volume)
+            return reader
 
 
 class ComponentReader:
