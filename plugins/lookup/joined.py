@@ -50,29 +50,35 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 
+def joined(terms: t.Sequence[str], variables: t.Mapping[str, t.Any], templar: t.Any) -> t.List[t.Dict[str, t.Any]]:
+    """The items of all variables that ``terms`` mean. Raises AnsibleLookupError."""
+    items: t.List[t.Dict[str, t.Any]] = []
+    places: t.Dict[t.Any, str] = {}
+    for term in terms:
+        pattern = re.compile(re.escape(term) + r"(__\w+)?\Z")
+        for variable in sorted(name for name in variables if pattern.match(name)):
+            value = templar.template(variables[variable])
+            if not isinstance(value, list):
+                raise AnsibleLookupError("%s: must be a list of dictionaries with a name" % variable)
+            for number, item in enumerate(value):
+                place = "%s[%d]" % (variable, number)
+                if not isinstance(item, dict) or "name" not in item:
+                    raise AnsibleLookupError("%s: must be a dictionary with a name" % place)
+                name = item["name"]
+                if name in places:
+                    raise AnsibleLookupError(
+                        "%s.name: '%s' is already the name of %s; names must differ" % (place, name, places[name])
+                    )
+                places[name] = place
+                items.append(item)
+    return items
+
+
 class LookupModule(LookupBase):  # type: ignore[misc]
     def run(
         self, terms: t.List[str], variables: t.Optional[t.Dict[str, t.Any]] = None, **kwargs: t.Any
     ) -> t.List[t.Dict[str, t.Any]]:
         self.set_options(var_options=variables, direct=kwargs)
-        items: t.List[t.Dict[str, t.Any]] = []
-        places: t.Dict[t.Any, str] = {}
-        for term in terms:
-            pattern = re.compile(re.escape(term) + r"(__\w+)?\Z")
-            for variable in sorted(name for name in variables or {} if pattern.match(name)):
-                value = self._templar.template((variables or {})[variable])
-                if not isinstance(value, list):
-                    raise AnsibleLookupError("%s: must be a list of dictionaries with a name" % variable)
-                for number, item in enumerate(value):
-                    place = "%s[%d]" % (variable, number)
-                    if not isinstance(item, dict) or "name" not in item:
-                        raise AnsibleLookupError("%s: must be a dictionary with a name" % place)
-                    name = item["name"]
-                    if name in places:
-                        raise AnsibleLookupError(
-                            "%s.name: %r is already the name of %s; names must differ" % (place, str(name), places[name])
-                        )
-                    places[name] = place
-                    items.append(item)
         wanted = self.get_option("name")
-        return [item for item in items if wanted is None or item["name"] == wanted]
+        found = joined(terms, variables or {}, self._templar)
+        return [item for item in found if wanted is None or item["name"] == wanted]

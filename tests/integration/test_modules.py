@@ -296,3 +296,13 @@ def test_verify_finds_damage_and_names_it(ansible, place, options):
     for damaged in (thorough, elsewhere):
         assert (damaged["failed"], damaged["error"]["code"]) == (True, "integrity")
         assert [found["object"] for found in damaged["verify"]["backups"][0]["damaged"]] == ["tree.tar.zst"]
+
+
+def test_what_concerns_the_host_reaches_the_engine(ansible, place, options):
+    (signed,) = ansible.tasks(backup(options, sign=True))
+    assert signed["backup"]["outcome"] == "success"
+    assert (place / "store" / "here" / "app" / (signed["backup"]["id"] + ".json.sig")).exists()
+    (untrusted,) = ansible.tasks(
+        {"fleet.backup.verify": {**options, "trusted_hosts": ["other ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 42 + "=="]}}
+    )
+    assert untrusted["failed"]

@@ -11,10 +11,13 @@ from .._engine.job import Config, Job, load_config, parse_config
 from .._engine.options import seconds
 from .job_spec import SPEC
 
+#: The options that describe the host of a job.
+HOST_OPTIONS = tuple(name for name in SPEC if name not in ("config", "name", "job"))
+
 #: What AnsibleModule checks between the options that choose a job.
 JOB_RULES: t.Dict[str, t.Any] = {
     "required_one_of": [("config", "job")],
-    "mutually_exclusive": [("config", "job"), ("name", "job"), ("config", "stores"), ("config", "host"), ("config", "state_dir")],
+    "mutually_exclusive": [("config", "job"), ("name", "job"), *(("config", name) for name in HOST_OPTIONS)],
     "required_by": {"job": ("host", "stores")},
 }
 
@@ -31,7 +34,7 @@ def read_config(params: t.Mapping[str, t.Any]) -> Config:
     """
     if params["config"] is not None:
         return load_config(params["config"])
-    description = {key: params[key] for key in ("host", "stores", "state_dir")}
+    description = {name: params[name] for name in HOST_OPTIONS}
     try:
         return parse_config({**description, "jobs": [params["job"]]})
     except ConfigurationError as error:
