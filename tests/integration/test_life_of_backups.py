@@ -60,7 +60,7 @@ def test_from_the_first_run_to_pruning(config, tmp_path):
     assert not (listing.failed or listing.unfinished or listing.damaged)
 
     shown = show(config, ids[0], files=True)
-    paths = {(component, entry["path"].rpartition("/")[2]) for component, entry in shown.entries()}
+    paths = {(entry["component"], entry["path"].rpartition("/")[2]) for entry in shown.rows()}
     assert {("page", "page.html"), ("uploads", "00.bin"), ("uploads", "19.bin")} <= paths
     assert len(shown.to_dict()["entries"]) == taken[0].entries
 

@@ -200,7 +200,7 @@ class TestShow:
     def test_no_such_backup(self, config, stores):
         write_backup(stores[0], NEW)
         result = show(config, "2019")
-        assert result.exit_code == 12 and result.backup is None and list(result.entries()) == []
+        assert result.exit_code == 12 and result.backup is None and list(result.rows()) == []
 
     def test_a_store_that_cannot_be_asked_may_have_it(self, config, stores, tmp_path):
         (tmp_path / "offsite").rmdir()
@@ -213,13 +213,13 @@ class TestShow:
     def test_the_entries(self, config, stores):
         write_backup(stores[0], NEW)
         result = show(config, NEW, files=True)
-        ((component, entry),) = result.entries()
-        assert component == "app" and entry["path"] == "srv/app/hello.txt" and entry["size"] == 6
-        assert result.to_dict()["entries"] == [{"component": "app", **entry}]
+        (entry,) = result.rows()
+        assert entry["component"] == "app" and entry["path"] == "srv/app/hello.txt" and entry["size"] == 6
+        assert result.to_dict()["entries"] == [entry]
 
     def test_the_entries_of_one_component(self, config, stores):
         write_backup(stores[0], NEW)
-        assert len(list(show(config, NEW, files=True, component="app").entries())) == 1
+        assert len(list(show(config, NEW, files=True, component="app").rows())) == 1
         result = show(config, NEW, files=True, component="database")
         assert result.exit_code == 12 and "its components are: app" in result.error["message"]
 
@@ -229,14 +229,14 @@ class TestShow:
         path.write_bytes(path.read_bytes()[:-20])
         result = show(config, NEW, files=True)
         with pytest.raises(IntegrityError):
-            list(result.entries())
+            list(result.rows())
         assert result.to_dict()["error"]["code"] == "integrity" and result.exit_code == 9
 
     def test_a_bare_folder(self, tmp_path):
         write_backup(local_store(tmp_path / "copy"), NEW, host="", job="")
         result = show(None, "latest", catalog=bare_catalog(str(tmp_path / "copy")), files=True)
         assert result.backup["id"] == NEW and (result.host, result.job) == ("web1", "shop")
-        assert len(list(result.entries())) == 1
+        assert len(list(result.rows())) == 1
 
     def test_nowhere_to_look(self):
         assert show(None, "latest").exit_code == 12

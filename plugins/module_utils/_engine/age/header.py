@@ -37,6 +37,11 @@ class Header(t.NamedTuple):
     size: int
     authentic: bytes
 
+    @property
+    def by_passphrase(self) -> bool:
+        """Whether a passphrase opens it, and not identities."""
+        return any(stanza.by_passphrase for stanza in self.stanzas)
+
 
 def for_recipients(recipients: t.Sequence[str]) -> t.Tuple[bytes, bytes]:
     """Return ``(header, file_key)`` of a new file that each of ``recipients`` (age1...) can open.

@@ -41,6 +41,10 @@ class Stanza(t.NamedTuple):
     def type(self) -> bytes:
         return self.arguments[0]
 
+    @property
+    def by_passphrase(self) -> bool:
+        return self.type == _SCRYPT
+
 
 def encode(data: bytes) -> bytes:
     """Base64 without padding."""

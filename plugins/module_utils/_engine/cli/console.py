@@ -55,6 +55,36 @@ class Console:
 
         self.line(json.dumps(value, indent=2))
 
+    def long_document(self, name: str, rows: t.Iterable[t.Any], rest: t.Callable[[], t.Dict[str, t.Any]]) -> None:
+        """Write an object that begins with a long list, one row a line, as it comes; ``rest()`` is asked for afterwards."""
+        import json
+
+        def lines() -> t.Iterator[str]:
+            yield '{"%s": [' % name
+            before = ""
+            for row in rows:
+                if before:
+                    yield before + ","
+                before = json.dumps(row)
+            if before:
+                yield before
+            yield "],"
+            yield json.dumps(rest(), indent=2)[2:]
+
+        self.lines(lines())
+
+    def raw(self, parts: t.Iterable[t.Union[bytes, memoryview]]) -> None:
+        """Write bytes to stdout as they are. Raises like lines()."""
+        try:
+            for part in parts:
+                self._out.buffer.write(part)
+            self._out.flush()
+        except BrokenPipeError:
+            self._out = _nowhere(1)
+        except (OSError, ValueError) as error:
+            self._out = _nowhere(1)
+            raise OutputLostError("stdout cannot be written to: %s" % error) from None
+
     def warning(self, message: str) -> None:
         """Tell what a person should know, on stderr, whatever was asked for."""
         self._write("warning: %s\n" % _safe(message))
@@ -81,6 +111,16 @@ class Console:
             self._write("\n")
             raise EndOfInput
         return answer.strip()
+
+    def ask_secret(self, question: str) -> str:
+        """Ask for a secret, which is not shown while it is typed. Raises EndOfInput."""
+        import getpass
+
+        try:
+            return getpass.getpass(question)
+        except (EOFError, OSError):
+            self._write("\n")
+            raise EndOfInput from None
 
     def tell(self, text: str = "") -> None:
         """A part of a conversation, on stderr: needed to answer, so shown also when quiet."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
+from ..operations.streamed import StreamedResult
 from ..result import FAILURE, Result
 from .console import Console, OutputLostError
 from .several import Several
@@ -59,6 +60,9 @@ def _remarks(result: Result, console: Console, about: str = "") -> None:
 
 def _document(result: Result, query: t.Optional[Query], console: Console) -> int:
     """Write the one document. Returns the exit code of a query that does not fit, else 0."""
+    if isinstance(result, StreamedResult) and result.lists and query is None:
+        console.long_document(result.LISTED, _until_failure(result), result.rest)
+        return 0
     value: t.Any = result.to_dict()
     code = 0
     if query is not None:
@@ -72,3 +76,11 @@ def _document(result: Result, query: t.Optional[Query], console: Console) -> int
             code = error.exit_code
     console.document(value)
     return code
+
+
+def _until_failure(result: StreamedResult) -> t.Iterator[t.Any]:
+    """The rows of a result. The error that ends them becomes the result's, which is written after them."""
+    try:
+        yield from result.rows()
+    except (FleetBackupError, InterruptedRunError) as error:
+        result.fail(error)

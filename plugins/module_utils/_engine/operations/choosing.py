@@ -9,9 +9,10 @@ import typing as t
 from ..archive.checking import check_object
 from ..archive.reader import ComponentReader, open_component
 from ..catalog import Catalog
-from ..errors import FleetBackupError, IntegrityError, NotFoundError
+from ..errors import DecryptionError, FleetBackupError, IntegrityError, NotFoundError
 from ..manifest import Component, Manifest, StoredFile
 from ..progress import Progress
+from ..unsealing import require_key
 
 
 class Choice(t.NamedTuple):
@@ -39,7 +40,7 @@ def choose_backup(
 
     Every object that will be used is read and compared with its hash; of a restore of a part (``partly``) all but the volumes,
     whose entries are checked one by one when they are read. ``warn`` is told (code, message) of stores that were passed over.
-    Raises NotFoundError, IntegrityError, the stores' errors.
+    Raises NotFoundError, IntegrityError, DecryptionError when the catalogs' keyring does not open it, the stores' errors.
     """
     found: t.Dict[str, t.List[Catalog]] = {}
     errors: t.List[FleetBackupError] = []
@@ -57,7 +58,7 @@ def choose_backup(
     for catalog in found[backup_id]:
         try:
             return _open(catalog, backup_id, components, partly, progress)
-        except NotFoundError:
+        except (NotFoundError, DecryptionError):
             raise
         except FleetBackupError as error:
             problems.append(error)
@@ -75,6 +76,8 @@ def _open(catalog: Catalog, backup_id: str, names: t.Sequence[str], partly: bool
         if name not in known:
             raise NotFoundError("backup %s has no component %r; it has %s" % (backup_id, name, ", ".join(known)))
     components = [component for component in manifest.components if not names or component.name in names]
+    # Before hours of reading. The others follow when they are read: a passphrase takes a second for each.
+    require_key(catalog, backup_id, [component.index for component in components])
     used = [(backup_id, stored) for component in components for stored in _objects(component, None, partly)]
     for reference in manifest.references:
         used += _referenced(catalog, reference, components, partly)

@@ -9,6 +9,7 @@ import typing as t
 from ..catalog import Catalog, hosts
 from ..errors import NotFoundError
 from ..job import Config, Job, SourceConfig, StoreConfig
+from ..keyring import Keyring
 from ..names import parse_backup_id
 from ..sources import Source
 from ..sources import load as load_source
@@ -33,13 +34,13 @@ def open_source(config: Config, job: Job, source: SourceConfig) -> Source:
     return opened
 
 
-def open_catalog(config: Config, job_name: str, store_name: str) -> Catalog:
+def open_catalog(config: Config, job_name: str, store_name: str, keyring: t.Optional[Keyring] = None) -> Catalog:
     """The backups of one job of this host on one store. Raises NotFoundError for a store that is not configured.
 
     The job need not be configured any more: its backups may be read for as long as they are there.
     """
     folder = "%s/%s" % (config.host, job_name)
-    return Catalog(open_store(config.store(store_name)), folder, trusted=trusted_hosts(config))
+    return Catalog(open_store(config.store(store_name)), folder, keyring=keyring, trusted=trusted_hosts(config))
 
 
 def trusted_hosts(config: Config) -> t.Optional[TrustedHosts]:
@@ -51,7 +52,7 @@ def trusted_hosts(config: Config) -> t.Optional[TrustedHosts]:
     return TrustedHosts.from_text("\n".join(config.trusted_hosts))
 
 
-def bare_catalog(path: str) -> Catalog:
+def bare_catalog(path: str, keyring: t.Optional[Keyring] = None) -> Catalog:
     """The backups in a plain folder, such as one that was copied from a store by hand.
 
     ``path`` is a folder that holds ``<id>.json`` and ``<id>/``, or one of these two. Raises NotFoundError when it is none.
@@ -60,8 +61,8 @@ def bare_catalog(path: str) -> Catalog:
     parent, name = os.path.split(path)
     backup_id = name[: -len(".json")] if name.endswith(".json") else name
     if parse_backup_id(backup_id):
-        return _checked(Catalog(_folder_store(parent), "", only=backup_id), path)
-    return _checked(Catalog(_folder_store(path), ""), path)
+        return _checked(Catalog(_folder_store(parent), "", only=backup_id, keyring=keyring), path)
+    return _checked(Catalog(_folder_store(path), "", keyring=keyring), path)
 
 
 def _folder_store(path: str) -> Store:

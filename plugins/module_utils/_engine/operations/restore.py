@@ -22,6 +22,7 @@ from ..errors import (
 from ..hooks import run_hooks
 from ..interruption import checkpoint, uninterrupted
 from ..job import HOOK_POINTS, Config, Job, SourceConfig
+from ..keyring import Keyring
 from ..lock import JobLock
 from ..names import SAFETY_TAG, parse_backup_id
 from ..progress import SILENT, Progress
@@ -45,6 +46,7 @@ class RestoreRequest:
     instead of any store; then neither configuration nor job are needed. ``delete``, ``set_ids``, ``devices``: see
     sources.RestoreTarget. ``confirm``: whether existing data may be overwritten, or a function that asks somebody: it
     gets the result so far, with what would be done in ``components``. ``safety_backup``: back up first what is there now.
+    ``keyring``: what opens an encrypted backup.
     """
 
     backup: str = "latest"
@@ -60,6 +62,7 @@ class RestoreRequest:
     dry_run: bool = False
     confirm: t.Union[bool, t.Callable[[RestoreResult], bool]] = False
     safety_backup: bool = True
+    keyring: Keyring = field(default_factory=Keyring, repr=False)
 
 
 @dataclass
@@ -175,7 +178,7 @@ class _Run:
     def _catalogs(self) -> t.List[Catalog]:
         request = self._request
         if request.from_dir is not None:
-            return [bare_catalog(request.from_dir)]
+            return [bare_catalog(request.from_dir, request.keyring)]
         if self._config is None or self._job_name is None:
             raise ConfigurationError("name a job, or a folder that holds a backup (from)")
         names = (
@@ -183,7 +186,7 @@ class _Run:
         )
         if not names:
             raise NotFoundError("there is no job %r, and no store that could hold its backups" % self._job_name)
-        return [open_catalog(self._config, self._job_name, name) for name in names]
+        return [open_catalog(self._config, self._job_name, name, request.keyring) for name in names]
 
     def _restore(self, choice: Choice) -> None:
         result, request = self._result, self._request

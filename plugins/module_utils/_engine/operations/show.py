@@ -7,65 +7,30 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
+from ..archive.reader import open_component
 from ..catalog import Catalog
 from ..errors import FleetBackupError, IntegrityError, NotFoundError
 from ..job import Config
-from ..manifest import Manifest
-from ..result import FAILURE, Result
+from ..keyring import Keyring
+from ..manifest import Component, Manifest, StoredFile
 from .place import open_catalog
+from .streamed import StreamedResult
 
 #: An entry of the index, as docs/format.md specifies it.
 Entry = t.Dict[str, t.Any]
 
 
 @dataclass
-class ShowResult(Result):
+class ShowResult(StreamedResult):
     """``backup``: the manifest's content, with ``bytes`` (logical) and ``stored`` of the whole; None when none was found.
 
-    ``copies``: the stores that have the backup; ``store``: the one it was read from. entries() gives the entries one after
-    another; to_dict() holds them all (``entries``) when they were asked for.
+    ``copies``: the stores that have the backup; ``store``: the one it was read from. It lists the entries when they were asked
+    for, each with its ``component``.
     """
 
     backup: t.Optional[t.Dict[str, t.Any]] = None
     store: t.Optional[str] = None
     copies: t.List[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._catalog: t.Optional[Catalog] = None
-        self._manifest: t.Optional[Manifest] = None
-        self._component: t.Optional[str] = None
-        self.with_entries = False
-
-    def entries(self) -> t.Iterator[t.Tuple[str, Entry]]:
-        """Yield ``(component, entry)`` in the order of the index, read from the store as they are asked for.
-
-        Raises IntegrityError and the store's errors; nothing when the backup was not found.
-        """
-        if self._catalog is None or self._manifest is None:
-            return
-        from ..archive.reader import open_component
-
-        for component in self._manifest.components:
-            if self._component in (None, component.name):
-                reader = open_component(self._catalog, self._manifest, component.name)
-                try:
-                    for entry in reader.entries():
-                        yield component.name, entry
-                finally:
-                    reader.close()
-
-    def to_dict(self) -> t.Dict[str, t.Any]:
-        """Plain data. An index that turns out to be damaged makes the result a failure."""
-        entries = []
-        if self.with_entries and self.outcome != FAILURE:
-            try:
-                entries = [{"component": component, **entry} for component, entry in self.entries()]
-            except FleetBackupError as error:
-                self.fail(error)
-        data = super().to_dict()
-        if self.with_entries:
-            data["entries"] = entries
-        return data
 
 
 def show(
@@ -77,16 +42,18 @@ def show(
     catalog: t.Optional[Catalog] = None,
     files: bool = False,
     component: t.Optional[str] = None,
+    keyring: t.Optional[Keyring] = None,
 ) -> ShowResult:
     """Show a backup of any job of the configuration (or of ``job``), from any of its stores (or from ``store``).
 
     ``backup_id`` is an id, the beginning of one, or ``latest``. ``catalog``: look there instead (place.bare_catalog). ``files``:
-    the entries too, those of ``component`` alone when it is named.
+    the entries too, those of ``component`` alone when it is named. ``keyring``: what opens the entries and facts of an encrypted
+    backup; without it, those facts are left out.
     """
     result = ShowResult("show", config.host if config else None, job)
     result.begin()
     try:
-        places = [catalog] if catalog else _places(config, job, store)
+        places = [catalog] if catalog else _places(config, job, store, keyring)
         found = _find(places, backup_id, result)
         _fill(result, found, component, files)
     except FleetBackupError as error:
@@ -95,11 +62,13 @@ def show(
     return result
 
 
-def _places(config: t.Optional[Config], job: t.Optional[str], store: t.Optional[str]) -> t.List[Catalog]:
+def _places(
+    config: t.Optional[Config], job: t.Optional[str], store: t.Optional[str], keyring: t.Optional[Keyring]
+) -> t.List[Catalog]:
     if config is None:
         raise NotFoundError("neither a configuration nor a folder says where to look")
     jobs = [config.job(job)] if job else config.jobs
-    return [open_catalog(config, j.name, name) for j in jobs for name in ([store] if store else j.stores)]
+    return [open_catalog(config, j.name, name, keyring) for j in jobs for name in ([store] if store else j.stores)]
 
 
 def _find(places: t.Sequence[Catalog], wanted: str, result: ShowResult) -> t.List[t.Tuple[Catalog, str]]:
@@ -138,9 +107,25 @@ def _fill(result: ShowResult, found: t.Sequence[t.Tuple[Catalog, str]], componen
     result.host, result.job = manifest.host, manifest.job
     result.backup = {**dataclasses.asdict(manifest), "bytes": manifest.logical_bytes, "stored": manifest.stored_bytes}
     result.store = catalog.store.name
+    for shown, stored in zip(result.backup["components"], manifest.components):
+        shown["facts"] = _facts(catalog, manifest, stored)
     result.copies = [place.store.name for place, _backup_id in found]
-    result._catalog, result._manifest = catalog, manifest
-    result._component, result.with_entries = component, files
+    if files:
+        result.list_rows(lambda: _entries(catalog, manifest, component))
+
+
+def _facts(catalog: Catalog, manifest: Manifest, component: Component) -> t.Optional[t.Dict[str, t.Any]]:
+    """The facts of a component; None when they are encrypted and there is no key."""
+    if not isinstance(component.facts, StoredFile):
+        return component.facts
+    return open_component(catalog, manifest, component.name).facts if catalog.keyring else None
+
+
+def _entries(catalog: Catalog, manifest: Manifest, wanted: t.Optional[str]) -> t.Iterator[Entry]:
+    for component in manifest.components:
+        if wanted in (None, component.name):
+            for entry in open_component(catalog, manifest, component.name).entries():
+                yield {"component": component.name, **entry}
 
 
 def _read(found: t.Sequence[t.Tuple[Catalog, str]], result: ShowResult) -> t.Tuple[Catalog, Manifest]:

@@ -17,6 +17,7 @@ from ...operations.restore import RestoreRequest, RestoreResult, restore
 from ...result import FAILURE, Result
 from ..choose import Left, confirm
 from ..config_path import is_there
+from ..keys import add_key_arguments, given_keyring
 from ..output import duration, number, safe, table
 
 if t.TYPE_CHECKING:
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="DIR", help="restore into this folder instead of the original place")
     parser.add_argument("--from", dest="folder", metavar="DIR", help="take the backup from this plain folder instead of a store")
     parser.add_argument("--store", metavar="NAME", help="take the backup from this store")
+    add_key_arguments(parser)
     parser.add_argument("--delete", action="store_true", help="also remove what is there now and is not in the backup")
     parser.add_argument("--set-ids", action="store_true", help="restore set-uid and set-gid bits too")
     parser.add_argument("--devices", action="store_true", help="restore device nodes too")
@@ -74,6 +76,7 @@ def run(session: Session) -> Result:
         dry_run=arguments.dry_run,
         confirm=arguments.yes or (_confirmation(session, asked) if _can_ask(session) else False),
         safety_backup=not arguments.no_safety_backup,
+        keyring=given_keyring(session),
     )
     result = restore(config, arguments.job, request, progress=session.progress)
     if result.error and result.error["code"] == ConfirmationNeededError.code and request.confirm is False:

@@ -10,6 +10,7 @@ from ...operations.show import ShowResult
 from ...operations.show import show as show_backup
 from ...result import Result, from_iso
 from ..entries import entry_line
+from ..keys import add_key_arguments, given_keyring
 from ..output import Cell, local_time, number, safe, size, table
 
 if t.TYPE_CHECKING:
@@ -28,11 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job", metavar="JOB", help="look at this job only")
     parser.add_argument("--store", metavar="NAME", help="look at this store only")
     parser.add_argument("--from", dest="folder", metavar="DIR", help="look into this plain folder instead of the stores")
+    add_key_arguments(parser)
 
 
 def run(session: Session) -> Result:
     arguments = session.arguments
-    catalog = bare_catalog(arguments.folder) if arguments.folder else None
+    keyring = given_keyring(session)
+    catalog = bare_catalog(arguments.folder, keyring) if arguments.folder else None
     return show_backup(
         None if catalog else session.config,
         arguments.id,
@@ -41,6 +44,7 @@ def run(session: Session) -> Result:
         catalog=catalog,
         files=arguments.files,
         component=arguments.component,
+        keyring=keyring,
     )
 
 
@@ -52,9 +56,9 @@ def show(result: ShowResult, console: Console) -> None:
     if result.backup is None:
         return
     _show_backup(result, result.backup, console)
-    if result.with_entries:
+    if result.lists:
         console.line()
-        console.lines(entry_line(component, entry) for component, entry in result.entries())
+        console.lines(entry_line(entry["component"], entry) for entry in result.rows())
 
 
 def _show_backup(result: ShowResult, backup: t.Dict[str, t.Any], console: Console) -> None:
@@ -78,7 +82,9 @@ def _show_backup(result: ShowResult, backup: t.Dict[str, t.Any], console: Consol
     ]
     console.lines(table(headers, rows, headers[3:], console.colours))
     for component in backup["components"]:
-        if component["facts"]:
+        if component["facts"] is None:
+            console.line("%s: what was true of its source is encrypted" % component["name"])
+        elif component["facts"]:
             console.line(safe("%s: %s" % (component["name"], _fact(component["facts"]))))
     for warning in backup["warnings"]:
         component = "%s: " % warning["component"] if warning.get("component") else ""
