@@ -62,7 +62,7 @@ class Catalog:
     ) -> None:
         self.store = store
         #: What opens encrypted objects.
-        self.keyring = keyring or Keyring()
+        self.keyring = Keyring() if keyring is None else keyring
         #: Who may sign manifests; None: they are read without a look at their signatures.
         self.trusted = trusted
         self.folder = folder
