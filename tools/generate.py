@@ -228,8 +228,8 @@ def _schema(option: Option, kind: str) -> t.Dict[str, t.Any]:
     text: t.Dict[str, t.Any] = {"type": "string"}
     if option.choices:
         text["enum"] = list(option.choices)
-    if kind == "size":
-        return {"anyOf": [{"type": "integer", "minimum": 0}, {**text, "pattern": _PATTERNS["size"]}]}
+    if kind in ("size", "amount"):
+        return {"anyOf": [{"type": "integer", "minimum": 0}, {**text, "pattern": _PATTERNS[kind]}]}
     return {**text, "pattern": _PATTERNS[kind]} if kind in _PATTERNS else text
 
 
@@ -239,6 +239,8 @@ _PATTERNS = {
     "host": "^[a-z0-9][a-z0-9_.-]{0,252}$",
     "duration": "^[0-9]+\\s*[smhdw]$",
     "size": "^[0-9]+\\s*(|[KMGT]|[KMGT]iB|kB|KB|MB|GB|TB)$",
+    "percent": "^[0-9]{1,3}(\\.[0-9]{1,6})?\\s*%$",
+    "amount": "^([0-9]+|[0-9]{1,3}(\\.[0-9]{1,6})?\\s*%)$",
     "path": "^(/|[A-Za-z]:[\\\\/]|\\\\\\\\)",
 }
 
@@ -291,7 +293,8 @@ def _tables() -> str:
 _INTRODUCTION = (
     "What stands in a host's job file (JSON), in the inventory's variables and in the modules' options. A *duration* is a number"
     " with its unit, `90s`, `10m`, `26h`, `30d`, `5w`; a *size* likewise, `512M`, `1GiB` (powers of 1024), `10GB` (of 1000). A"
-    " *name* is 1 to 63 of `a-z`, `0-9`, `_` and `-`, starting with a letter or digit. A *path* is absolute."
+    " *percent* is `75%`; an *amount* is such a share, or a number. A *name* is 1 to 63 of `a-z`, `0-9`, `_` and `-`, starting"
+    " with a letter or digit. A *path* is absolute."
 )
 
 

@@ -240,6 +240,13 @@ options:
               - Never go below this many backups, whatever the other rules say.
             type: int
             default: 1
+          max_delete:
+            description:
+              - 'The most that one run may remove from a store, a number of backups or a share of all that are there. A run
+                that would remove more removes nothing and fails, until somebody has looked at it. Without it there is no
+                limit: a job that is pruned more seldom than it is backed up loses most of its backups each time.'
+              - For example V(50%).
+            type: str
           tags:
             description:
               - Rules for the backups of one tag. They are then kept by these rules alone.

@@ -15,6 +15,7 @@ description:
   - Applies the retention rules of a job to each of its stores, and says of every backup why it stays or goes.
   - A job without rules keeps everything.
   - Damaged backups are reported and never removed.
+  - Data that a run left which was killed is reported when it is a week old, and removed only when asked.
 author:
   - The fleet.backup project (!UNKNOWN)
 extends_documentation_fragment:
@@ -33,6 +34,16 @@ options:
   store:
     description:
       - The name of the one store to prune. Default is every store of the job.
+    type: str
+  orphans:
+    description:
+      - Also remove what is left of runs that began over a week ago and never finished.
+    type: bool
+    default: false
+  max_delete:
+    description:
+      - The most that may be removed from each store, a number of backups or a share of all that are there, such as V(50%).
+        Default is what the job's retention says.
     type: str
 seealso:
   - module: fleet.backup.backup_info
@@ -85,7 +96,13 @@ prune:
           description: Every backup, newest first, with the rules that keep it or the reason why it goes.
           type: list
           elements: dict
-          sample: [{id: 20261122T020000Z-full-daily-3f9a, keep: true, reasons: [keep_daily], bytes: 4194304, deleted: false}]
+          sample:
+            - id: 20261122T020000Z-full-daily-3f9a
+              keep: true
+              reasons: ["daily 1/7: 2026-11-22"]
+              bytes: 4194304
+              used_by: []
+              deleted: false
         freed:
           description: The bytes that were freed on this store.
           type: int
@@ -95,10 +112,10 @@ prune:
           type: dict
           sample: {}
         leftovers:
-          description: Data of runs that began over a week ago and never finished.
+          description: Data of runs that began over a week ago and never finished, with its age in seconds and its size in bytes.
           type: list
-          elements: str
-          sample: []
+          elements: dict
+          sample: [{id: 20261001T020000Z-full-daily-07c1, age: 4492800, bytes: 1048576, deleted: false}]
 error:
   description: What went wrong. C(code) is stable.
   returned: on failure
@@ -110,12 +127,18 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
+from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.prune import PruneResult, prune
+from ansible_collections.fleet.backup.plugins.module_utils._engine.options import amount
 
 
 def _prune(params: t.Dict[str, t.Any], check_mode: bool) -> PruneResult:
     config, job = chosen_job(params)
-    return prune(config, job, store=params["store"], dry_run=check_mode)
+    try:
+        limit = amount(params["max_delete"]) if params["max_delete"] is not None else None
+    except ValueError as error:
+        raise ConfigurationError("max_delete: %s" % error) from None
+    return prune(config, job, store=params["store"], orphans=params["orphans"], max_delete=limit, dry_run=check_mode)
 
 
 def _diff(result: PruneResult) -> t.List[t.Dict[str, str]]:
@@ -131,7 +154,8 @@ def _diff(result: PruneResult) -> t.List[t.Dict[str, str]]:
 
 
 def main() -> None:
-    run_module("prune", _prune, diff=_diff, **job_spec(store={"type": "str"}))
+    spec = job_spec(store={"type": "str"}, orphans={"type": "bool", "default": False}, max_delete={"type": "str"})
+    run_module("prune", _prune, diff=_diff, **spec)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ import pytest
 from handmade import local_store, put, write_backup
 
 from _engine.catalog import Catalog
-from _engine.errors import LockedError
+from _engine.errors import ConfigurationError, IntegrityError, LockedError
 from _engine.job import parse_config
 from _engine.lock import JobLock
 from _engine.operations.prune import prune
+from _engine.options import amount
 from _engine.progress import Progress
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
@@ -196,6 +197,79 @@ def test_old_records_of_failed_runs_go_too(tmp_path, stores):
     assert complete(stores[0]) == IDS
 
 
+def test_records_of_failures_before_the_oldest_backup_go_after_a_month(tmp_path, stores):
+    failed = ["202610%02dT030000Z-full-daily-00ff" % day for day in (23, 25)] + ["20261120T030000Z-full-daily-00ff"]
+    for backup_id in failed:
+        put(stores[0], "web1/shop/%s.failed.json" % backup_id, b"{}")
+    run(tmp_path, retention={})
+    assert Catalog(stores[0], "web1/shop").scan().failed == failed[1:]
+    write_backup(stores[0], "20261001T020000Z-full-daily-0001")
+    put(stores[0], "web1/shop/%s.failed.json" % failed[0], b"{}")
+    assert not run(tmp_path, retention={}).changed, "an older backup stays, so they tell of its gaps"
+
+
+class TestLimit:
+    @pytest.mark.parametrize("limit", ["50%", 6, "0%"])
+    def test_too_much_at_once_is_refused(self, tmp_path, stores, limit):
+        before = tree(tmp_path / "disk")
+        result = run(tmp_path, retention={"keep_last": 3, "max_delete": limit})
+        assert result.exit_code == 11 and result.error["code"] == "confirmation-needed" and not result.changed
+        assert "7 of 10" in result.error["message"] and str(limit) in result.error["message"]
+        assert tree(tmp_path / "disk") == before and complete(stores[1]) == IDS
+
+    @pytest.mark.parametrize("limit", ["70%", 7])
+    def test_what_it_allows_goes(self, tmp_path, stores, limit):
+        assert run(tmp_path, retention={"keep_last": 3, "max_delete": limit}).deleted == IDS[:-3]
+
+    def test_one_run_may_be_allowed_more(self, tmp_path, stores):
+        assert run(tmp_path, retention={"keep_last": 3, "max_delete": 1}, max_delete=amount("100%")).deleted == IDS[:-3]
+
+    def test_a_dry_run_foretells_it(self, tmp_path, stores):
+        result = run(tmp_path, retention={"keep_last": 3, "max_delete": 1}, dry_run=True)
+        assert [w.code for w in result.warnings] == ["max-delete"] * 2 and result.deleted == IDS[:-3]
+
+    @pytest.mark.parametrize("limit", ["101%", "half", -1, "5 %%", True])
+    def test_what_is_no_amount(self, tmp_path, limit):
+        with pytest.raises(ConfigurationError, match=r"jobs\[0\].retention.max_delete"):
+            configuration(tmp_path, max_delete=limit)
+
+
+class TestOrphans:
+    OLD, YOUNG = "20261116T110000Z-full-daily-0c01", "20261116T130000Z-full-daily-0c02"
+
+    @pytest.fixture
+    def left(self, stores):
+        """What two runs left, one of them cut off in the middle of its first object."""
+        for backup_id in (self.OLD, self.YOUNG):
+            put(stores[0], "web1/shop/%s/app.tar.gz" % backup_id, b"x" * 10)
+            put(stores[0], "web1/shop/%s/.uploading-1234" % backup_id, b"y" * 100)
+        return stores[0]
+
+    def test_they_are_told_with_size_and_age(self, tmp_path, left):
+        (orphan,) = run(tmp_path, retention={"keep_last": 1}, store="disk").stores[0].leftovers
+        assert vars(orphan) == {"id": self.OLD, "age": 7 * 86400 + 3600, "bytes": 110, "deleted": False}
+        assert Catalog(left, "web1/shop").scan().unfinished == [self.OLD, self.YOUNG]
+
+    def test_they_are_removed_when_asked(self, tmp_path, left):
+        planned = run(tmp_path, retention={}, store="disk", orphans=True, dry_run=True)
+        assert planned.changed and planned.freed == 110 and Catalog(left, "web1/shop").scan().unfinished == [self.OLD, self.YOUNG]
+        result = run(tmp_path, retention={}, store="disk", orphans=True)
+        assert result.changed and result.freed == 110 and result.stores[0].leftovers[0].deleted
+        assert Catalog(left, "web1/shop").scan().unfinished == [self.YOUNG]
+        assert not (tmp_path / "disk" / "web1" / "shop" / self.OLD).exists()
+        assert complete(left) == IDS
+        assert not run(tmp_path, retention={}, store="disk", orphans=True).changed
+
+    @pytest.mark.parametrize("name", ["%s/SHA256SUMS", "%s.json.sha256", "%s.json.sig"])
+    def test_what_was_a_backup_is_none(self, tmp_path, left, name):
+        put(left, "web1/shop/" + name % self.OLD, b"")
+        result = run(tmp_path, retention={}, store="disk", orphans=True)
+        assert result.stores[0].leftovers == [] and list(result.stores[0].damaged) == [self.OLD]
+        assert (tmp_path / "disk" / "web1" / "shop" / self.OLD / "app.tar.gz").exists()
+        with pytest.raises(IntegrityError, match="nothing was removed"):
+            Catalog(left, "web1/shop").delete_orphan(self.OLD)
+
+
 class TestDamage:
     def test_what_cannot_be_read_stays_and_is_told(self, tmp_path, stores):
         path = tmp_path / "disk" / "web1" / "shop" / (IDS[1] + ".json")
@@ -246,7 +320,7 @@ class TestDamage:
         for backup_id in (old, young):
             put(stores[0], "web1/shop/%s/app.tar.gz" % backup_id, b"x")
         result = run(tmp_path, retention={"keep_last": 1}, store="disk")
-        assert result.stores[0].leftovers == [old]
+        assert [o.id for o in result.stores[0].leftovers] == [old]
         assert Catalog(stores[0], "web1/shop").scan().unfinished == [old, young]
 
     def test_a_damaged_one_without_a_manifest_is_told_and_stays(self, tmp_path, stores):
@@ -340,6 +414,35 @@ def test_killed_at_any_deletion_it_leaves_whole_backups_and_can_go_on(tmp_path):
         scan = Catalog(store, "web1/shop").scan()
         assert scan.complete == [IDS[2]] and not (scan.damaged or scan.unfinished or scan.deleted)
     assert step == 2 * (3 + 2 + 1 + 5 + 1), "two backups: the mark (three names), manifest, hash, sums, five objects, the folder"
+
+
+@pytest.mark.parametrize("step", range(2, 60, 7))
+def test_killed_among_increments_it_leaves_none_without_what_it_needs(tmp_path, step):
+    ids = [
+        "20261114T020000Z-full-daily-0001",
+        "20261115T020000Z-incremental-daily-0002",
+        "20261116T020000Z-incremental-daily-0003",
+        "20261117T020000Z-differential-daily-0004",
+        "20261118T020000Z-full-daily-0005",
+    ]
+    uses = {ids[1]: ids[:1], ids[2]: ids[:2], ids[3]: ids[:1]}
+    store = local_store(tmp_path / "disk")
+    for backup_id in ids:
+        write_backup(store, backup_id, references=uses.get(backup_id, []))
+    assert in_a_process(tmp_path, {"keep_last": 1}, step) in (0, -9)
+    catalog = Catalog(store, "web1/shop")
+    for backup_id in complete(store):
+        assert catalog.lacking(backup_id) == [] and set(uses.get(backup_id, [])) <= set(complete(store))
+    run(tmp_path, retention={"keep_last": 1}, store="disk")
+    assert complete(store) == ids[-1:]
+
+
+def test_what_goes_with_a_backup_is_told(tmp_path, stores):
+    increment = "20261115T030000Z-incremental-daily-0a01"
+    write_backup(stores[0], increment, references=[IDS[0]])
+    result = run(tmp_path, retention={"keep_last": 1}, store="disk", dry_run=True)
+    told = {v.id: v.used_by for v in result.stores[0].verdicts}
+    assert told[IDS[0]] == [increment] and told[increment] == []
 
 
 class immutable:

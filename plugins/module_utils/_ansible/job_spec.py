@@ -76,6 +76,7 @@ SPEC: t.Dict[str, t.Any] = {
                     "keep_yearly": {"type": "int"},
                     "keep_within": {"type": "str"},
                     "min_keep": {"type": "int", "default": 1},
+                    "max_delete": {"type": "str"},
                     "tags": {
                         "type": "list",
                         "elements": "dict",

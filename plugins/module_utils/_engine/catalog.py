@@ -178,6 +178,25 @@ class Catalog:
         self._manifests.pop(backup_id, None)
         return sum(o.size for o in found)
 
+    def orphan_bytes(self, backup_id: str) -> int:
+        """How much lies in the folder of a run that left no manifest, uploads that were cut off included."""
+        folder = self.key(backup_id)
+        return sum(o.size for o in self.store.list(folder)[0]) + self.store.leftover_bytes(folder)
+
+    def delete_orphan(self, backup_id: str) -> int:
+        """Remove the data of a run that left no manifest. Returns the bytes freed.
+
+        The caller has made sure that the run is not under way. Raises IntegrityError when there is more to it now than that.
+        """
+        folder = self.key(backup_id)
+        if backup_id not in self.scan().unfinished:
+            raise IntegrityError("%s: is not what a run left that was killed; nothing was removed" % folder, [folder])
+        freed = self.orphan_bytes(backup_id)
+        for stored in self.store.list(folder)[0]:
+            self.store.delete(stored.key)
+        self.store.remove_leftovers(folder)
+        return freed
+
     def keep(self, backup_id: str) -> None:
         """Forget that the removal of a backup was begun."""
         self.store.delete(self._join(backup_id + _DELETED))

@@ -44,6 +44,14 @@ _KEEP = (
 RETENTION = _KEEP + (
     Option("min_keep", "int", "Never go below this many backups, whatever the other rules say.", default=1, minimum=1),
     Option(
+        "max_delete",
+        "amount",
+        "The most that one run may remove from a store, a number of backups or a share of all that are there. A run that would"
+        " remove more removes nothing and fails, until somebody has looked at it. Without it there is no limit: a job that is"
+        " pruned more seldom than it is backed up loses most of its backups each time.",
+        example="50%",
+    ),
+    Option(
         "tags",
         "list",
         "Rules for the backups of one tag. They are then kept by these rules alone.",

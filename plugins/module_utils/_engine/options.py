@@ -23,6 +23,7 @@ _SIZE = re.compile(r"(\d+)\s*(|K|M|G|T|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)\Z")
 _UNITS = {"": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS.update({u: 1 << (10 * n) for n, u in enumerate("KMGT", 1)})
 _UNITS.update({u + "iB": 1 << (10 * n) for n, u in enumerate("KMGT", 1)})
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%\Z")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Option:
     """One option: what the user writes, what is allowed, what it means.
 
     ``type`` is one of ``str``, ``int``, ``bool``, ``path`` (absolute), ``name``, ``host``, ``duration`` (``"26h"``,
-    checked to seconds), ``size`` (``"1GiB"``, checked to bytes), ``list`` (of ``elements``) and ``dict`` (of ``options``).
+    checked to seconds), ``size`` (``"1GiB"``, checked to bytes), ``percent`` (``"75%"``, checked to 0.75), ``amount``
+    (``"50%"`` or ``20``, checked to an Amount), ``list`` (of ``elements``) and ``dict`` (of ``options``).
     ``drivers`` (on a dict, or a list of dicts) names a folder of drivers: besides its ``options`` the dict then takes
     exactly one key more, the driver's name, whose value is a dict of that driver's own options.
 
@@ -80,6 +82,36 @@ def size_bytes(text: str) -> int:
             "a size is a number with K, M, G or T (KiB... likewise; kB, MB, GB, TB are powers of 1000), not %r" % text
         )
     return int(found.group(1)) * _UNITS[found.group(2)]
+
+
+def percent(text: str) -> float:
+    """Return ``75%`` or ``0.5%`` as a share of 1. Raises ValueError."""
+    found = _PERCENT.match(text)
+    if not found or float(found.group(1)) > 100:
+        raise ValueError("a share is a number up to 100 with %%, such as 75%%, not %r" % text)
+    return float(found.group(1)) / 100
+
+
+class Amount(t.NamedTuple):
+    """So many, or such a share of all."""
+
+    text: str
+    number: float
+    is_share: bool
+
+    def of(self, total: int) -> int:
+        """How many that is at most."""
+        return int(total * self.number) if self.is_share else int(self.number)
+
+
+def amount(text: str) -> Amount:
+    """Return ``20`` or ``50%`` as an Amount. Raises ValueError."""
+    if text.isascii() and text.isdigit():
+        return Amount(text, int(text), False)
+    try:
+        return Amount(text, percent(text), True)
+    except ValueError:
+        raise ValueError("an amount is a number such as 20, or a share such as 50%%, not %r" % text) from None
 
 
 def check(value: t.Any, options: t.Sequence[Option], place: str) -> t.Dict[str, t.Any]:
@@ -165,10 +197,11 @@ def _check_value(value: t.Any, option: Option, kind: str, place: str, problems: 
         if option.maximum is not None and value > option.maximum:
             problems.append("%s: must be at most %d, not %d" % (place, option.maximum, value))
         return value
-    if kind in ("duration", "size") and isinstance(value, int) and not isinstance(value, bool):
-        if kind == "size" and value >= 0:
-            return value
-        problems.append("%s: must be a text with its unit, such as %s, not %r" % (place, "26h", value))
+    if kind in _MEASURES and isinstance(value, int) and not isinstance(value, bool):
+        if kind in ("size", "amount") and value >= 0:
+            return _MEASURES[kind](str(value))
+        example = "75%" if kind == "percent" else "26h"
+        problems.append("%s: must be a text with its unit, such as %s, not %r" % (place, example, value))
         return value
     if not isinstance(value, str):
         problems.append("%s: must be a text, not %s" % (place, _kind_of(value)))
@@ -176,10 +209,18 @@ def _check_value(value: t.Any, option: Option, kind: str, place: str, problems: 
     return _check_text(value, option, kind, place, problems)
 
 
+_MEASURES: t.Dict[str, t.Callable[[str], t.Any]] = {
+    "duration": seconds,
+    "size": size_bytes,
+    "percent": percent,
+    "amount": amount,
+}
+
+
 def _check_text(value: str, option: Option, kind: str, place: str, problems: t.List[str]) -> t.Any:
-    if kind == "duration" or kind == "size":
+    if kind in _MEASURES:
         try:
-            return seconds(value) if kind == "duration" else size_bytes(value)
+            return _MEASURES[kind](value)
         except ValueError as error:
             problems.append("%s: %s" % (place, error))
     elif kind == "name" and not is_name(value):

@@ -8,31 +8,40 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
-from ..catalog import KEPT_FAILURES, Catalog, Scan
-from ..errors import FleetBackupError, IntegrityError, InterruptedRunError, NotFoundError, StoreRefusedError
+from ..catalog import Catalog, Scan
+from ..errors import (
+    ConfirmationNeededError,
+    FleetBackupError,
+    IntegrityError,
+    InterruptedRunError,
+    NotFoundError,
+    StoreRefusedError,
+)
 from ..interruption import checkpoint, uninterrupted
 from ..job import Config, Job
 from ..lock import JobLock
 from ..manifest import Manifest
-from ..names import parse_backup_id
+from ..options import Amount
 from ..progress import SILENT, Progress
 from ..result import Result, from_iso, utc_now
 from ..retention import Candidate, decide
 from ..state import State
+from .orphans import Orphan, find_orphans, outdated_failures
 from .place import open_catalog
-
-#: Data without a manifest is told as left over when its run began longer ago than this (docs/format.md).
-LEFT_ALONE = datetime.timedelta(days=7)
 
 
 @dataclass
 class Verdict:
-    """One backup on one store. ``bytes``: what it takes there, None when that is not known; ``deleted``: it is gone."""
+    """One backup on one store. ``bytes``: what it takes there, None when that is not known; ``deleted``: it is gone.
+
+    ``used_by``: the newer backups that need it. None of those stays when it goes.
+    """
 
     id: str
     keep: bool
     reasons: t.List[str]
     bytes: t.Optional[int] = None
+    used_by: t.List[str] = field(default_factory=list)
     deleted: bool = False
 
 
@@ -41,7 +50,7 @@ class StorePruning:
     """What became of one store. ``freed`` counts bytes; in a dry run those that would be freed.
 
     ``verdicts``: newest first. ``damaged``: why each damaged backup is none; they are never removed. ``leftovers``: data of runs
-    that began over a week ago and never finished; they are only reported. ``forgotten``: old records of failed runs removed.
+    that began over a week ago and never finished. ``forgotten``: old records of failed runs removed.
     ``finished``: backups whose removal an earlier prune had begun.
     """
 
@@ -49,7 +58,7 @@ class StorePruning:
     verdicts: t.List[Verdict] = field(default_factory=list)
     freed: int = 0
     damaged: t.Dict[str, str] = field(default_factory=dict)
-    leftovers: t.List[str] = field(default_factory=list)
+    leftovers: t.List[Orphan] = field(default_factory=list)
     forgotten: int = 0
     finished: t.List[str] = field(default_factory=list)
     error: t.Optional[t.Dict[str, str]] = None
@@ -70,11 +79,14 @@ def prune(
     *,
     dry_run: bool = False,
     store: t.Optional[str] = None,
+    orphans: bool = False,
+    max_delete: t.Optional[Amount] = None,
     now: t.Optional[datetime.datetime] = None,
     progress: Progress = SILENT,
 ) -> PruneResult:
     """Apply the retention rules of ``job`` to all its stores, or to ``store`` alone; each store is decided on its own.
 
+    ``orphans``: also remove what is left over of runs that were killed over a week ago. ``max_delete``: instead of the job's.
     A dry run decides and deletes nothing. A store that cannot be reached does not keep the others from being pruned.
     """
     result = PruneResult("prune", config.host, job.name, dry_run=dry_run)
@@ -84,14 +96,15 @@ def prune(
         catalogs = [open_catalog(config, job.name, name) for name in ([store] if store else job.stores)]
         with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job.name, job.lock_timeout):
             for catalog in catalogs:
-                _prune_store(catalog, job, now or utc_now(), result, progress)
+                limit = max_delete or job.retention.get("max_delete")
+                _prune_store(catalog, job, now or utc_now(), limit, orphans, result, progress)
     except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
     with uninterrupted():
         progress.close()
         result.deleted = sorted({v.id for s in result.stores for v in s.verdicts if v.deleted or (dry_run and not v.keep)})
         result.freed = sum(s.freed for s in result.stores)
-        result.changed = bool(result.deleted) or any(s.forgotten or s.finished for s in result.stores)
+        result.changed = bool(result.deleted) or any(_changed(s, orphans and dry_run) for s in result.stores)
         result.end()
         if not dry_run:
             state.write_status(job.name, result.to_dict())
@@ -100,28 +113,62 @@ def prune(
     return result
 
 
-def _prune_store(catalog: Catalog, job: Job, now: datetime.datetime, result: PruneResult, progress: Progress) -> None:
+def _changed(pruning: StorePruning, planned: bool) -> bool:
+    """Whether a store lost, or is planned to lose, something besides backups."""
+    return bool(pruning.forgotten or pruning.finished or any(planned or o.deleted for o in pruning.leftovers))
+
+
+def _prune_store(
+    catalog: Catalog,
+    job: Job,
+    now: datetime.datetime,
+    limit: t.Optional[Amount],
+    orphans: bool,
+    result: PruneResult,
+    progress: Progress,
+) -> None:
     pruning = StorePruning(catalog.store.name)
     result.stores.append(pruning)
     progress.phase("prune %s" % catalog.store.name)
     try:
         scan = catalog.scan()
-        pruning.leftovers = [i for i in scan.unfinished if _began(i) < now - LEFT_ALONE]
+        pruning.leftovers = find_orphans(catalog, scan, now)
         pruning.finished = [i for i in scan.deleted if i not in scan.complete]
         manifests = _decide(catalog, scan, job, now, pruning)
         for backup_id, why in pruning.damaged.items():
             result.warn("damaged", "store %s: %s is damaged and was left alone: %s" % (pruning.store, backup_id, why))
+        excess = _excess(pruning, limit)
         if result.dry_run:
             pruning.freed = sum(v.bytes or 0 for v in pruning.verdicts if not v.keep)
-        else:
-            _finish(catalog, scan, pruning, progress)
-            _delete(catalog, manifests, pruning, result, progress)
-            for backup_id in scan.failed[:-KEPT_FAILURES]:
-                catalog.store.delete(catalog.failed_key(backup_id))
-                pruning.forgotten += 1
+            if orphans:
+                pruning.freed += sum(o.bytes for o in pruning.leftovers)
+            if excess:
+                result.warn("max-delete", excess)
+            return
+        _finish(catalog, scan, pruning, progress)
+        if orphans:
+            _remove_orphans(catalog, pruning, progress)
+        if excess:
+            raise ConfirmationNeededError(excess)
+        _delete(catalog, manifests, pruning, result, progress)
+        for backup_id in outdated_failures(scan, min((v.id for v in pruning.verdicts if v.keep), default=None), now):
+            catalog.store.delete(catalog.failed_key(backup_id))
+            pruning.forgotten += 1
     except FleetBackupError as error:
         pruning.error = {"code": error.code, "message": str(error)}
         result.fail(error)
+
+
+def _excess(pruning: StorePruning, limit: t.Optional[Amount]) -> str:
+    """Why this run may not remove what the rules do not keep; nothing when it may."""
+    going = sum(1 for verdict in pruning.verdicts if not verdict.keep)
+    if limit is None or going <= limit.of(len(pruning.verdicts)):
+        return ""
+    return (
+        "store %s: %d of %d backups would be removed, more than max_delete (%s) allows at once, so none is; look at the rules, "
+        "the clock and the reasons (--dry-run), and allow it with --max-delete %d if it is meant"
+        % (pruning.store, going, len(pruning.verdicts), limit.text, going)
+    )
 
 
 def _decide(catalog: Catalog, scan: Scan, job: Job, now: datetime.datetime, pruning: StorePruning) -> t.Dict[str, Manifest]:
@@ -151,8 +198,15 @@ def _decide(catalog: Catalog, scan: Scan, job: Job, now: datetime.datetime, prun
         for backup_id, names in lacking.items():
             del manifests[backup_id]
             pruning.damaged[backup_id] = "%d of its objects are missing or cut off, such as %s" % (len(names), names[0])
+    used_by: t.Dict[str, t.List[str]] = {}
+    for manifest in manifests.values():
+        for reference in manifest.references:
+            used_by.setdefault(reference["id"], []).append(manifest.id)
     pruning.verdicts = [
-        Verdict(d.id, d.keep, d.reasons, manifests[d.id].stored_bytes if d.id in manifests else None) for d in decisions
+        Verdict(
+            d.id, d.keep, d.reasons, manifests[d.id].stored_bytes if d.id in manifests else None, sorted(used_by.get(d.id, []))
+        )
+        for d in decisions
     ]
     return manifests
 
@@ -187,6 +241,15 @@ def _delete(
         progress.message("store %s: removed %s, %d bytes" % (pruning.store, verdict.id, verdict.bytes))
 
 
+def _remove_orphans(catalog: Catalog, pruning: StorePruning, progress: Progress) -> None:
+    for orphan in pruning.leftovers:
+        with uninterrupted():
+            pruning.freed += catalog.delete_orphan(orphan.id)
+            orphan.deleted = True
+        checkpoint()
+        progress.message("store %s: removed what %s had left, %d bytes" % (pruning.store, orphan.id, orphan.bytes))
+
+
 def _finish(catalog: Catalog, scan: Scan, pruning: StorePruning, progress: Progress) -> None:
     """Finish removals that were interrupted; forget those that were only begun and are not wanted any more."""
     for backup_id in pruning.finished:
@@ -209,8 +272,3 @@ def _timezone(job: Job) -> t.Optional[datetime.tzinfo]:
     import zoneinfo
 
     return zoneinfo.ZoneInfo(job.timezone)
-
-
-def _began(backup_id: str) -> datetime.datetime:
-    parts = parse_backup_id(backup_id)
-    return parts.started if parts else datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)

@@ -93,6 +93,10 @@ class Store:
         """Remove an object; one that does not exist is fine."""
         raise NotImplementedError
 
+    def leftover_bytes(self, folder: str) -> int:
+        """The size of what remove_leftovers() would remove."""
+        return 0
+
     def remove_leftovers(self, folder: str) -> int:
         """Remove what interrupted uploads left directly in ``folder``, and the folder when it is empty. Returns how many."""
         return 0

@@ -99,6 +99,16 @@ class LocalStore(Store):
         except OSError as error:
             raise self._error(error, key) from error
 
+    def leftover_bytes(self, folder: str) -> int:
+        path = self._path(folder)
+        try:
+            names = [name for name in os.listdir(path) if name.startswith(_UPLOADING)]
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise self._error(error, folder) from error
+        return sum(_size(os.path.join(path, name)) or 0 for name in names)
+
     def remove_leftovers(self, folder: str) -> int:
         path = self._path(folder)
         removed = 0
