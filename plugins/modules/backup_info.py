@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - fleet.backup._attributes
   - fleet.backup._job
+  - fleet.backup._keys
 attributes:
   check_mode:
     support: full
@@ -168,6 +169,7 @@ error:
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, read_config
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.listing import list_backups
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.show import show
@@ -187,6 +189,7 @@ def _look(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
         store=params["store"],
         files=params["entries"],
         component=params["component"],
+        keyring=given_keyring(params),
     )
 
 
@@ -196,6 +199,7 @@ def main() -> None:
         store={"type": "str"},
         entries={"type": "bool", "default": False},
         component={"type": "str"},
+        **KEYS_SPEC,
     )
     run_module("info", _look, **spec)
 

@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - fleet.backup._attributes
   - fleet.backup._job
+  - fleet.backup._keys
 attributes:
   check_mode:
     support: full
@@ -192,6 +193,7 @@ error:
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.moment import parse_moment
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.restore import (
@@ -217,6 +219,7 @@ def _restore(params: t.Dict[str, t.Any], check_mode: bool) -> RestoreResult:
         dry_run=check_mode,
         confirm=params["confirm"],
         safety_backup=params["safety_backup"],
+        keyring=given_keyring(params),
     )
     return restore(config, job.name if job else None, request)
 
@@ -254,6 +257,7 @@ def main() -> None:
         devices={"type": "bool", "default": False},
         confirm={"type": "bool", "default": False},
         safety_backup={"type": "bool", "default": True},
+        **KEYS_SPEC,
     )
     run_module("restore", _restore, diff=_diff, **{**spec, "required_one_of": [("config", "job", "from_dir")]})
 
