@@ -97,17 +97,27 @@ class Permissions:
                 # No such id in this name space, or a server that does not let root be root.
                 self.miss("owner-not-set", path)
                 mode &= ~_SET_IDS
-        for name, value in metadata.xattrs.items():
+        # ACLs last: with one that lets the owner only read, nothing else could be set.
+        for name in sorted(metadata.xattrs, key=_is_acl) if metadata.xattrs else ():
             try:
-                set_xattr(handle, name, value)
+                set_xattr(handle, name, metadata.xattrs[name])
             except OSError:
                 self.miss("xattr-not-set", path)
         os.chmod(handle, mode)
         os.utime(handle, ns=metadata.times)
 
     def correct(self, handle: Handle, metadata: Metadata, path: bytes) -> None:
-        """Give ``metadata`` to something that has been there: attributes that it does not name are taken away."""
-        for name in self.comparable(list_xattrs(handle)):
+        """Give ``metadata`` to something that has been there: attributes that it does not name are taken away.
+
+        What has it already is not touched: it may belong to somebody else.
+        """
+        xattrs = self.comparable(list_xattrs(handle))
+        now = Metadata.of(os.stat(handle), xattrs)
+        if now._replace(times=(0, now.times[1])) == metadata._replace(times=(0, metadata.times[1])):
+            return
+        if not self.superuser and not now.mode & stat.S_IWUSR and xattrs != metadata.xattrs:
+            os.chmod(handle, now.mode | stat.S_IWUSR)
+        for name in xattrs:
             if name not in metadata.xattrs:
                 try:
                     remove_xattr(handle, name)
@@ -173,3 +183,7 @@ class Permissions:
             if path is not None and code:
                 self.miss(code, path)
         return chosen
+
+
+def _is_acl(name: str) -> bool:
+    return name.startswith("system.")

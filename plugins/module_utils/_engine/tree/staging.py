@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import stat
-import time
 import typing as t
 
 from ..errors import LockedError, RestoreError
@@ -31,7 +30,8 @@ PREFIX = b".fleet-backup-restore-"
 CREATE, REPLACE, REMOVE, SET = "create", "replace", "remove", "set"
 
 _STAGED, _COMMIT, _DONE, _README = b"staged.jsonl", b"commit.jsonl", b"done.jsonl", b"README.txt"
-_LOCK = b"lock"
+# Its name sorts before the others, so it is removed last.
+_LOCK, _TIMES = b"lock", b".times.json"
 _NEW, _OLD = b"new", b"old"
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 
@@ -49,9 +49,6 @@ With staged.jsonl or done.jsonl instead there is nothing to put back. Then remov
 
 # Links to files that are not one's own may be forbidden (fs.protected_hardlinks), or there are none on this file system.
 _NO_LINK = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV)
-
-# How long a restore may take from making its staging folder to locking it.
-_BEGINNING_SECONDS = 60
 
 Step = t.Dict[str, t.Any]
 
@@ -88,24 +85,43 @@ class Staging:
     @classmethod
     def begin(cls, holder: Folder, where: bytes, permissions: Permissions) -> Staging:
         """Make a staging folder in ``holder``."""
-        self = cls(holder, where, PREFIX + os.urandom(4).hex().encode("ascii"), permissions)
-        _own.add(self._name)
         info = holder.own_state()
-        self._times = (info.st_atime_ns, info.st_mtime_ns)
+        while True:
+            self = cls(holder, where, PREFIX + os.urandom(4).hex().encode("ascii"), permissions)
+            self._times = (info.st_atime_ns, info.st_mtime_ns)
+            _own.add(self._name)
+            try:
+                if not self._take():
+                    continue
+                self._fill()
+            except OSError as error:
+                remove_tree(holder, self._name)
+                raise self._error(b"", "no staging folder can be made there", error) from None
+            return self
+
+    def _take(self) -> bool:
+        """Make the folder and lock it; False when another process, at this very moment, took it for a leftover."""
+        self._folder = self._holder.make_folder(self._name)
         try:
-            self._folder = holder.make_folder(self._name)
             self._lock = self._folder.create(_LOCK)
-            lock_file(self._lock)
-            self._make_private()
-            self.new = self._folder.make_folder(_NEW)
-            self._old = self._folder.make_folder(_OLD)
-            with os.fdopen(self._folder.create(_README), "wb") as readme:
-                readme.write(_TEXT)
-            self._plan = os.fdopen(self._folder.create(_STAGED), "w", encoding="ascii")
-        except OSError as error:
-            raise self._error(b"", "no staging folder can be made there", error) from None
-        self._line({"version": 1, "holder": os.fsdecode(where), "times": self._times})
-        return self
+        except (FileExistsError, FileNotFoundError):
+            self._folder.close()
+            return False
+        if lock_file(self._lock) and self._folder.state(_LOCK) is not None:
+            return True
+        os.close(self._lock)
+        self._folder.close()
+        return False
+
+    def _fill(self) -> None:
+        self._make_private()
+        self.new = self._folder.make_folder(_NEW)
+        self._old = self._folder.make_folder(_OLD)
+        with os.fdopen(self._folder.create(_README), "wb") as readme:
+            readme.write(_TEXT)
+        self._plan = os.fdopen(self._folder.create(_STAGED), "w", encoding="ascii")
+        self._line({"version": 1, "holder": os.fsdecode(self._where), "times": self._times})
+        self._plan.flush()
 
     @classmethod
     def leftover(cls, holder: Folder, where: bytes, name: bytes, permissions: Permissions) -> Staging:
@@ -117,6 +133,7 @@ class Staging:
                 raise PermissionError(errno.EPERM, "it belongs to somebody else; look into it, and remove it")
             if self._is_in_use():
                 raise LockedError("%s: another restore is under way there; wait for its end" % printable(where))
+            self._times = self._last_times()
             if self._folder.state(_COMMIT) is not None:
                 self.new, self._old = self._folder.folder(_NEW), self._folder.folder(_OLD)
         except OSError as error:
@@ -184,8 +201,8 @@ class Staging:
         if problems:
             kept = printable(os.path.join(self._where, self._name))
             raise RestoreError("%s\nwhat was there before is kept in %s; see README.txt there" % ("\n".join(problems[:10]), kept))
-        self._times = self._first_times()
-        self._folder.rename(_COMMIT, self._folder, _DONE)
+        self._times = self._first_times(_COMMIT)
+        self._end()
 
     def finish(self) -> None:
         """Remove the staging folder, unless undo() could not put everything back. Idempotent."""
@@ -193,7 +210,7 @@ class Staging:
             return
         try:
             if self._folder.state(_COMMIT) is not None:
-                self._folder.rename(_COMMIT, self._folder, _DONE)
+                self._end()
             self._close()
             remove_tree(self._holder, self._name)
             if self._times is not None:
@@ -232,17 +249,9 @@ class Staging:
             _move(self.new, unit, folder, name)
 
     def _put_aside(self, folder: Folder, name: bytes, unit: bytes, there: os.stat_result, follows: bool) -> None:
-        if follows and not stat.S_ISDIR(there.st_mode):
-            new = self.new.state(unit)
-            if new is not None and not stat.S_ISDIR(new.st_mode):
-                # The old one stays in its place until the new one takes it: at no time is there nothing.
-                try:
-                    folder.link(name, self._old, unit)
-                    return
-                except OSError as error:
-                    if error.errno not in _NO_LINK:
-                        raise
-        _move(folder, name, self._old, unit)
+        # The old one stays in its place until the new one takes it: at no time is there nothing.
+        if not follows or not _link(folder, name, self._old, unit, there, self.new.state(unit)):
+            _move(folder, name, self._old, unit)
 
     def _take_back(self, step: Step, path: bytes) -> None:
         if step["do"] == SET:
@@ -251,9 +260,9 @@ class Staging:
         unit = step["unit"].encode("ascii")
         old = self._old.state(unit)
         if step["do"] != REMOVE and self.new.state(unit) is None:
+            # Back to new/ with it, so that a second undoing sees that this step has been taken back.
             there = folder.state(name)
-            # A rename can put a file in the place of a file, and nothing else.
-            if there is not None and (old is None or stat.S_ISDIR(there.st_mode) or stat.S_ISDIR(old.st_mode)):
+            if there is not None and (old is None or not _link(folder, name, self.new, unit, there, old)):
                 _move(folder, name, self.new, unit)
         if old is not None:
             _move(self._old, unit, folder, name)
@@ -306,10 +315,31 @@ class Staging:
         while self._parents:
             self._parents.pop()[1].close()
 
-    def _first_times(self) -> t.Tuple[int, int]:
-        with os.fdopen(self._folder.read(_COMMIT), encoding="ascii") as file:
+    def _first_times(self, plan: bytes) -> t.Tuple[int, int]:
+        """The times that the holder had before anything was staged."""
+        with os.fdopen(self._folder.read(plan), encoding="ascii") as file:
             times = json.loads(file.readline())["times"]
         return times[0], times[1]
+
+    def _end(self) -> None:
+        """From now on there is nothing left to be done but removing the staging folder and setting the holder's times."""
+        if self._folder.state(_TIMES) is not None:
+            self._folder.remove(_TIMES)
+        with os.fdopen(self._folder.create(_TIMES), "w", encoding="ascii") as file:
+            json.dump(self._times, file)
+        self._folder.rename(_COMMIT, self._folder, _DONE)
+
+    def _last_times(self) -> t.Optional[t.Tuple[int, int]]:
+        """What a restore that was killed before or after its steps left to be set."""
+        try:
+            if self._folder.state(_TIMES) is not None:
+                with os.fdopen(self._folder.read(_TIMES), encoding="ascii") as file:
+                    times = json.load(file)
+                return (times[0], times[1]) if times else None
+            return self._first_times(_STAGED) if self._folder.state(_STAGED) is not None else None
+        except ValueError:
+            # Killed before the line was on the disk.
+            return None
 
     def _steps(self) -> t.Iterator[Step]:
         with os.fdopen(self._folder.read(_COMMIT), encoding="ascii") as file:
@@ -327,11 +357,11 @@ class Staging:
             raise self._error(b"", "the plan of the restore cannot be written", error) from None
 
     def _is_in_use(self) -> bool:
-        if self._folder.state(_LOCK) is None:
-            # Killed, or only just begun.
+        try:
+            self._lock = self._folder.read(_LOCK)
+        except FileNotFoundError:
+            # Killed right at its beginning or its end; or just beginning, and then it takes another folder.
             self._lock = self._folder.create(_LOCK)
-            return time.time() - self._folder.own_state().st_mtime < _BEGINNING_SECONDS
-        self._lock = self._folder.read(_LOCK)
         return not lock_file(self._lock)
 
     def _make_private(self) -> None:
@@ -359,6 +389,21 @@ def recover(holder: Folder, where: bytes, permissions: Permissions) -> t.List[st
             staging.finish()
             told.append("%s: a restore that had been interrupted there was undone" % printable(where))
     return told
+
+
+def _link(
+    folder: Folder, name: bytes, to: Folder, new: bytes, there: os.stat_result, follower: t.Optional[os.stat_result]
+) -> bool:  # fmt: skip
+    """Give what is there a second name, so that ``follower`` can take its place in one step; False where that cannot be."""
+    if stat.S_ISDIR(there.st_mode) or follower is None or stat.S_ISDIR(follower.st_mode):
+        return False
+    try:
+        folder.link(name, to, new)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return False
+    return True
 
 
 def _move(folder: Folder, name: bytes, to: Folder, new: bytes) -> None:
