@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("faults.promises")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> t.Iterator[Path]:

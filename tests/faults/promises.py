@@ -21,7 +21,7 @@ import trees
 from .engine import Finished, Host
 
 _ID = r"\d{8}T\d{6}Z-full-[a-z0-9-]+-[0-9a-f]{4}"
-_BESIDE = re.compile(_ID + r"\.(json|json\.sha256|failed\.json)")
+_BESIDE = re.compile(_ID + r"\.(json|json\.sha256|failed\.json|mark-deleted\.json)")
 _FOLDER = re.compile(_ID)
 _OBJECT = re.compile(
     r"RESTORE\.txt|run\.log|SHA256SUMS|[a-z0-9_-]+\.(index(\.zst|\.gz)?|frames\.json|tar(\.zst|\.gz)?|zip|sqlite(\.zst|\.gz)?)"
@@ -111,6 +111,11 @@ class Scene:
     def whole(self) -> State:
         """The application as it was when it was backed up."""
         return self.before, self.rows
+
+    def differences(self, wanted: State) -> t.List[str]:
+        """What is not as ``wanted``, one line each."""
+        tree, rows = self.state()
+        return trees.differences(wanted[0], tree) + ["the database"] * (rows != wanted[1])
 
     def strangers(self) -> t.List[str]:
         """What lies beside the application and should not."""
@@ -215,7 +220,8 @@ def check_clean(host: Host, ids: t.Collection[str]) -> None:
         for folder, _folders, names in os.walk(host.backups)
         for name in names + _folders
     ]
-    assert [name for name in left if not name.endswith(".failed.json") and not any(name.startswith(i) for i in ids)] == []
+    strange = [name for name in left if not name.endswith(".failed.json") and not name.startswith(tuple(ids))]
+    assert strange == []
 
 
 def check_failure(finished: Finished, code: str, exit_code: int) -> None:

@@ -213,16 +213,17 @@ class Catalog:
         return {i for i in ids if parse_backup_id(i) and self._only in (None, i)}
 
     def _mark_deleted(self, key: str, backup_id: str) -> None:
-        upload = self.store.put(key)
+        mark = {"format": 1, "id": backup_id, "mark": "deleted", "at": iso(utc_now())}
         try:
-            mark = {"format": 1, "id": backup_id, "mark": "deleted", "at": iso(utc_now())}
-            upload.write(json.dumps(mark).encode("ascii") + b"\n")
-            upload.commit()
+            upload = self.store.put(key)
+            try:
+                upload.write(json.dumps(mark).encode("ascii") + b"\n")
+                upload.commit()
+            finally:
+                upload.abort()
         except StoreFullError:
             # Room is what the deletion makes.
             return
-        finally:
-            upload.abort()
 
     def _has_sums(self, backup_id: str) -> bool:
         return any(o.key == self.key(backup_id, SUMS) for o in self.store.list(self.key(backup_id))[0])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import typing as t
 
@@ -63,12 +64,13 @@ class Delivery:
         for store in self._touched if stores is None else stores:
             for upload in self._open:
                 upload.forget(store)
-            try:
-                for key in reversed(self._keys):
-                    store.delete(key)
-                store.remove_leftovers(self._folder)
-            except FleetBackupError as error:
-                left.append("store %s: %s" % (store.name, error))
+            # One that cannot be removed must not keep the others from it. The manifest came last and goes first.
+            steps: t.List[t.Callable[[], object]] = [functools.partial(store.delete, key) for key in reversed(self._keys)]
+            for step in [*steps, functools.partial(store.remove_leftovers, self._folder)]:
+                try:
+                    step()
+                except FleetBackupError as error:
+                    left.append("store %s: %s" % (store.name, error))
         return left
 
 

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import typing as t
 
+from .interruption import checkpoint, uninterrupted
 from .private import open_private
 from .system import current_user, lock_file
 
@@ -28,13 +29,18 @@ class Scratch:
 
     def __init__(self, parent: str) -> None:
         sweep(parent)
-        while True:
-            self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-            lock = _take(self.path)
-            if lock is not None:
-                self._lock = lock
-                return
-            # Another process was sweeping at this very moment and took the new folder for a dead one.
+        self._lock = -1
+        with uninterrupted():
+            while self._lock < 0:
+                self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+                lock = _take(self.path)
+                # None: another process was sweeping at this very moment and took the new folder for a dead one.
+                self._lock = -1 if lock is None else lock
+        try:
+            checkpoint()
+        except BaseException:
+            self.close()
+            raise
 
     def file(self, name: str) -> str:
         """The path of a file in it."""

@@ -13,6 +13,7 @@ import typing as t
 
 from ..archive.index import entry_target
 from ..errors import RestoreError
+from ..interruption import checkpoint, uninterrupted
 from ..names import printable
 from ..result import Notice
 from ..sources import RestorePlan, RestoreTarget
@@ -242,8 +243,10 @@ class TreeRestore:
         holder = frame.holder
         staging = self._stagings.get(holder.path)
         if staging is None:
-            staging = Staging.begin(holder.folder, holder.path, self._permissions)
-            self._stagings[holder.path] = staging
+            with uninterrupted():  # or it would stay behind
+                staging = Staging.begin(holder.folder, holder.path, self._permissions)
+                self._stagings[holder.path] = staging
+            checkpoint()
             self._check_space(holder.folder, holder.path)
         return staging
 
