@@ -14,8 +14,10 @@ import jobs
 import pytest
 from banking import make_bank
 
+from _engine.age.keys import keygen
 from _engine.archive import scanning
 from _engine.archive.codec import zstd_module
+from _engine.keyring import open_keyring
 from _engine.operations.verify import LEVELS, verify
 from _engine.progress import Progress
 
@@ -26,6 +28,7 @@ FORMATS = {
     "zip": {"format": "zip"},
     "zip-stored": {"format": "zip", "compression": {"algorithm": "none"}},
 }
+FORMATS["encrypted"] = {"format": "tar", "compression": {"algorithm": "gzip", "level": 1}, "encryption": {}}
 OBJECTS = ("manifest", "hash", "index", "frames", "sums", "volume", "restore", "log")
 SEED = 20261122
 
@@ -58,6 +61,12 @@ class Backup:
             jobs.files(folder / "app", "uploads", exclude=["bank.db*"]),
             {"name": "database", "sqlite": {"path": str(folder / "app" / "bank.db")}},
         ]
+        self.keyring = None
+        if "encryption" in job:
+            identity, recipient = keygen()
+            (folder / "identity").write_text(identity)
+            job = {**job, "encryption": {"recipients": [recipient]}}
+            self.keyring = open_keyring([str(folder / "identity")])
         self.config = jobs.configure(folder, *sources, **job)
         self.id = jobs.take(self.config).id
         self.folder = jobs.backup_folder(self.config, self.id)
@@ -66,19 +75,20 @@ class Backup:
         self.objects = {
             "manifest": [self.id + ".json"],
             "hash": [self.id + ".json.sha256"],
-            "index": [c["index"]["name"] for c in manifest["components"]],
+            "index": [c["index"]["name"] for c in manifest["components"]]
+            + [c["facts"]["name"] for c in manifest["components"] if "sha256" in c["facts"]],
             "frames": [c["frames"]["name"] for c in manifest["components"]],
             "sums": ["SHA256SUMS"],
             "volume": volumes,
             "restore": ["RESTORE.txt"],
-            "log": ["run.log"],
+            "log": [o["name"] for o in manifest["objects"] if o["name"].startswith("run.log")],
         }
 
     def path(self, name: str) -> Path:
         return (self.folder.parent if name.startswith(self.id) else self.folder) / name
 
     def verify(self, level="data"):
-        return verify(self.config, ["app"], level=level)
+        return verify(self.config, ["app"], level=level, keyring=self.keyring)
 
     def damaged(self, level="data"):
         """The names of the objects that verify finds damaged."""
@@ -96,6 +106,8 @@ class Backup:
 def backup(request, tmp_path_factory):
     if request.param == "tar-zstd" and zstd_module() is None:
         pytest.skip("this Python has no zstd")
+    if request.param == "encrypted":
+        pytest.importorskip("cryptography")
     return Backup(tmp_path_factory.mktemp("verify"), **FORMATS[request.param])
 
 
@@ -388,6 +400,38 @@ def test_memory_is_bounded_by_the_buffers(plain):
     # Buffers in flight: those read ahead and the one in use; each with its decoded frame.
     frames = scanning._MAX_WORKERS + 2 + 1
     assert frames * (scanning.LARGEST_STORED + (4 << 20)) < 64 << 20
+
+
+# --- encryption
+
+
+def test_without_a_key_the_hashes_are_checked_and_a_wrong_key_is_no_damage(tmp_path):
+    pytest.importorskip("cryptography")
+    backup = Backup(tmp_path, **FORMATS["encrypted"])
+    volume = backup.objects["volume"][0]
+    result = verify(backup.config)
+    assert ([w.code for w in result.warnings], result.backups[0].level) == (["encrypted"], "hashes")
+    flip = next(flips(backup.path(volume).read_bytes(), random.Random(SEED), 1))
+    with changed(backup.path(volume), flip):
+        assert [d.object for d in verify(backup.config).backups[0].damaged] == [volume]
+    (tmp_path / "other").write_text(keygen()[0])
+    result = verify(backup.config, keyring=open_keyring([str(tmp_path / "other")]))
+    assert result.backups[0].damaged == []
+    assert result.error["code"] not in ("integrity", "not-found")
+    assert not result.backups[0].ok
+
+
+def test_the_entries_behind_a_damaged_chunk_are_named(tmp_path):
+    pytest.importorskip("cryptography")
+    backup = Backup(tmp_path, **FORMATS["encrypted"])
+    (volume,) = [name for name in backup.objects["volume"] if name.startswith("uploads")]
+    data = bytearray(backup.path(volume).read_bytes())
+    data[len(data) // 2] ^= 1
+    with changed(backup.path(volume), bytes(data)):
+        ((damage,),) = [b.damaged for b in backup.verify().backups]
+    assert damage.object == volume
+    assert "chunk" in damage.problem
+    assert damage.entries > 0
 
 
 # --- increments

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import typing as t
 
 from ..catalog import Catalog
 from ..errors import IntegrityError, NotFoundError
-from ..manifest import Component, StoredFile
+from ..manifest import SEALED_ENDING, Component, StoredFile, Volume
 from ..names import printable
 from .content import hash_zeros
 from .index import Entry, entry_path, entry_target, sort_key
@@ -22,12 +23,14 @@ from .scanning import LARGEST_STORED, FrameScan, Report
 _BLOCK = 1 << 20
 
 # docs/format.md, The index.
-_TYPES = (
-    "file", "directory", "symlink", "link", "fifo", "character", "block", "stream", "table", "collection",
+_TYPES = frozenset(
+    ("file", "directory", "symlink", "link", "fifo", "character", "block", "stream", "table", "collection")
 )  # fmt: skip
 
 # Files that are remembered for the hard links to them that may follow.
 _REMEMBERED = 4096
+
+_scan = json.JSONDecoder().raw_decode
 
 Advance = t.Callable[[int], None]
 
@@ -81,25 +84,32 @@ class ComponentCheck:
         self._advance = advance
         self._older = older
         self._ranges: t.Dict[str, t.Optional[_Ranges]] = {}
-        self._remembered: t.Dict[bytes, Entry] = {}
+        #: Lines of the index by path: bytes, which Python's garbage collector need not look into.
+        self._remembered: t.Dict[bytes, bytes] = {}
 
     def run(self) -> None:
         """Check frame table and index, then decode every frame and compare every entry. Raises the store's errors."""
         component = self._component
-        table = self._table() if self._whole(component.frames) else None
-        has_index = self._whole(component.index)
+        whole = {stored.name: self._whole(stored) for stored in component.objects() if not self._is_scanned(stored)}
+        table = self._table() if whole[component.frames.name] else None
         if table is None:
             for volume in component.volumes:
-                self._whole(volume)
+                if volume.name not in whole:
+                    self._whole(volume)
             return
-        scan = FrameScan(self._catalog, self._id, component, table, self._report, self._advance)
+        unsound = [name for name, is_whole in whole.items() if not is_whole]
+        scan = FrameScan(self._catalog, self._id, component, table, self._report, self._advance, unsound)
         try:
-            if has_index:
+            if whole[component.index.name]:
                 self._ranges[self._id] = _Ranges(table)
                 self._entries(scan)
             scan.finish()
         finally:
             scan.close()
+
+    def _is_scanned(self, stored: StoredFile) -> bool:
+        """Whether an object is hashed when it is decoded: a volume, unless it is encrypted."""
+        return isinstance(stored, Volume) and not stored.name.endswith(SEALED_ENDING)
 
     def _whole(self, stored: StoredFile) -> bool:
         return check_object(self._catalog, self._id, stored, self._report, self._advance)
@@ -121,7 +131,8 @@ class ComponentCheck:
         last = b""
         reader = ComponentReader(self._catalog, self._id, component)
         try:
-            for entry in reader.entries():
+            for line in reader.lines():
+                entry = _parse(line)
                 path = entry_path(entry)
                 key = sort_key(path)
                 if count and key <= last:
@@ -129,7 +140,10 @@ class ComponentCheck:
                 last = key
                 count += 1
                 logical += entry.get("size", 0)
-                self._entry(entry, path, scan, reader)
+                if self._entry(entry, path, scan, reader) and entry["type"] == "file":
+                    if len(self._remembered) >= _REMEMBERED:
+                        self._remembered.clear()
+                    self._remembered[path] = line
             if (count, logical) != (component.entries, component.bytes):
                 raise IntegrityError(
                     "has %d entries of %d bytes; the manifest says %d of %d"
@@ -142,8 +156,11 @@ class ComponentCheck:
         finally:
             reader.close()
 
-    def _entry(self, entry: Entry, path: bytes, scan: FrameScan, reader: ComponentReader) -> None:
-        """Compare an entry's content with its hash. Raises IntegrityError when the entry contradicts itself or the frames."""
+    def _entry(self, entry: Entry, path: bytes, scan: FrameScan, reader: ComponentReader) -> bool:
+        """Compare an entry's content with its hash; return whether it was seen to be right.
+
+        Raises IntegrityError when the entry contradicts itself or the frames.
+        """
         if entry["type"] not in _TYPES:
             raise IntegrityError("%s is of no known type: %r" % (printable(path), entry["type"]))
         segments = entry.get("segments")
@@ -156,27 +173,26 @@ class ComponentCheck:
             if ranges is not None:
                 ranges.check(path, frame, offset, size)
         if backup_id != self._id or "sha256" not in entry:
-            return
+            return False
         if entry["type"] == "link" and self._equals_target(entry, reader):
-            return
+            return True
         if size and not scan.seek(frame, offset):
             self._check_apart(entry, path, scan.volume(frame), reader)
-            return
-        digest = hashlib.sha256()
-        whole = _take(scan, entry.get("size", 0), segments, digest.update)
-        if not whole:
+            return False
+        sha256 = scan.sha256(size) if segments is None else _sparse_sha256(scan, entry["size"], segments)
+        if sha256 == entry["sha256"]:
+            return True
+        if sha256 is None:
             self._report(scan.damaged, "holds damaged frames", path)
-        elif digest.hexdigest() != entry["sha256"]:
+        else:
             self._report(scan.volume(frame), "holds entries that are not what was backed up", path)
-        elif entry["type"] == "file":
-            if len(self._remembered) >= _REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-            self._remembered[path] = entry
+        return False
 
     def _equals_target(self, entry: Entry, reader: ComponentReader) -> bool:
         """Whether a hard link has the content of its target, which was checked itself."""
         target = entry_target(entry)
-        found = self._remembered.get(target) or reader.find(target)
+        line = self._remembered.get(target)
+        found = reader.find(target) if line is None else _parse(line)
         return found is not None and all(found.get(key) == entry.get(key) for key in ("size", "bytes", "segments", "sha256"))
 
     def _check_apart(self, entry: Entry, path: bytes, volume: str, reader: ComponentReader) -> None:
@@ -224,6 +240,15 @@ class _Ranges:
         raise IntegrityError("%s lies where no frame is" % printable(path))
 
 
+def _parse(line: bytes) -> Entry:
+    """json.loads() without its preparations, which take longer than the work. Raises ValueError."""
+    text = line.decode("utf-8")
+    entry, end = _scan(text)
+    if end != len(text) or not isinstance(entry, dict):
+        raise ValueError("a line of the index is no JSON object")
+    return entry
+
+
 def _check_table(component: Component, table: FrameTable) -> None:
     """Raise IntegrityError unless the table agrees with the manifest and with itself."""
     volumes = {volume.name: volume for volume in component.volumes}
@@ -244,17 +269,14 @@ def _check_table(component: Component, table: FrameTable) -> None:
         raise IntegrityError("does not agree with the manifest")
 
 
-def _take(
-    scan: FrameScan, size: int, segments: t.Optional[t.Sequence[t.Sequence[int]]], update: t.Callable[..., t.Any]
-) -> bool:  # fmt: skip
-    """Hash a file; of a sparse one the segments are stored, and the holes between them are hashed as zeros."""
-    if segments is None:
-        return scan.take(size, update)
+def _sparse_sha256(scan: FrameScan, size: int, segments: t.Sequence[t.Sequence[int]]) -> t.Optional[str]:
+    """The hash of a sparse file: its segments are stored, and the holes between them are hashed as zeros. None: see sha256()."""
+    digest = hashlib.sha256()
     whole = True
     position = 0
     for start, length in segments:
-        hash_zeros(start - position, update)
-        whole = scan.take(length, update) and whole
+        hash_zeros(start - position, digest.update)
+        whole = scan.take(length, digest.update) and whole
         position = start + length
-    hash_zeros(size - position, update)
-    return whole
+    hash_zeros(size - position, digest.update)
+    return digest.hexdigest() if whole else None

@@ -13,12 +13,15 @@ import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..catalog import Catalog
-from ..errors import IntegrityError, NotFoundError
-from ..manifest import Component, Volume
+from ..errors import DecryptionError, IntegrityError, NotFoundError
+from ..manifest import SEALED_ENDING, Component, Volume
 from ..stores import Readable
 from .codec import codec
 from .frames import FRAME, cores
-from .reader import FrameTable
+from .reader import FrameTable, open_sealed
+
+if t.TYPE_CHECKING:
+    from ..age.stream import AgeReader
 
 #: A stored frame is never larger: raw blocks add a few bytes each.
 LARGEST_STORED = FRAME + (64 << 10)
@@ -45,11 +48,14 @@ class _Pending(t.NamedTuple):
 
 
 class FrameScan:
-    """Frames in order. seek() and take() use them; finish() goes through those that are left, and to the ends of the volumes."""
+    """Frames in order. seek() and take() use them; finish() goes through those that are left, and to the ends of the volumes.
+
+    ``unsound``: encrypted volumes that are not what was stored.
+    """
 
     def __init__(
         self, catalog: Catalog, backup_id: str, component: Component, table: FrameTable, report: Report,
-        advance: t.Callable[[int], None],
+        advance: t.Callable[[int], None], unsound: t.Container[str],
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._id = backup_id
@@ -57,6 +63,7 @@ class FrameScan:
         self._table = table
         self._report = report
         self._advance = advance
+        self._unsound = unsound
         self._codec = codec(component.compression)
         workers = min(cores(), _MAX_WORKERS)
         self._workers = ThreadPoolExecutor(workers, "decode")
@@ -65,9 +72,9 @@ class FrameScan:
         self._buffers: t.List[bytearray] = []
         self._source = self._read()
         self._pending: t.Deque[_Pending] = collections.deque()
-        self._file: t.Optional[Readable] = None
         self._used: t.Optional[_Pending] = None
         self._number = -1
+        self._raw = 0
         self._data: t.Optional[Raw] = b""
         self._offset = 0
         #: The volume of the last damaged frame that take() met.
@@ -90,11 +97,10 @@ class FrameScan:
         """Give the next ``size`` raw bytes to ``use``; return whether all of them could be decoded."""
         whole = True
         while size:
-            raw = self._table.row(self._number)[3]
-            if self._offset >= raw:
+            if self._offset >= self._raw:
                 self._next()
                 continue
-            count = min(size, raw - self._offset)
+            count = min(size, self._raw - self._offset)
             if self._data is None:
                 whole = False
                 self.damaged = self.volume(self._number)
@@ -103,6 +109,17 @@ class FrameScan:
             self._offset += count
             size -= count
         return whole
+
+    def sha256(self, size: int) -> t.Optional[str]:
+        """The hash of the next ``size`` raw bytes; None when a part of them could not be decoded."""
+        end = self._offset + size
+        if self._data is not None and end <= self._raw:
+            # Most files lie in one frame.
+            digest = hashlib.sha256(memoryview(self._data)[self._offset : end])
+            self._offset = end
+            return digest.hexdigest()
+        digest = hashlib.sha256()
+        return digest.hexdigest() if self.take(size, digest.update) else None
 
     def finish(self) -> None:
         """Decode all frames that are left and compare the volumes with their hashes."""
@@ -126,6 +143,7 @@ class FrameScan:
             self._pending.append(pending)
         self._used = used = self._pending.popleft()
         self._number, self._offset = used.frame, 0
+        self._raw = self._table.row(used.frame)[3]
         self._data = None
         if used.raw is not None:
             try:
@@ -143,30 +161,26 @@ class FrameScan:
         """Read volume after volume, frame after frame, and set hashing and decoding going."""
         frame = 0
         for volume in self._component.volumes:
-            digest = _VolumeDigest(self._hasher)
-            position = 0
-            readable = self._open(volume.name)
+            source = self._open(volume)
             try:
                 for _number in range(volume.frames):
                     _name, offset, stored, raw = self._table.row(frame)
-                    position += self._pass(readable, offset - position, digest)
+                    source.skip_to(offset)
                     buffer = self._buffers.pop() if self._buffers else bytearray(LARGEST_STORED)
                     view = memoryview(buffer)[:stored]
-                    got = _fill(readable, view) if position == offset else 0
-                    self._advance(got)
-                    position += got
-                    if got < stored:
-                        yield _Pending(frame, None, None, buffer)
+                    if source.position == offset and source.fill(view):
+                        yield _Pending(frame, self._decode(view, raw), source.hash(view), buffer)
                     else:
-                        yield _Pending(frame, self._decode(view, raw), digest.update(view), buffer)
+                        yield _Pending(frame, None, None, buffer)
                     frame += 1
-                # A zip ends with its directory. Anything beyond the volume's size is too much.
-                position += self._pass(readable, max(volume.size - position, 0) + 1, digest)
-                if readable is not None:
-                    self._judge(volume, position, digest)
+                source.finish()
             finally:
-                if readable is not None:
-                    readable.close()
+                source.close()
+
+    def _open(self, volume: Volume) -> _Source:
+        if volume.name.endswith(SEALED_ENDING):
+            return _SealedSource(self._catalog, self._id, volume, self._report, volume.name in self._unsound)
+        return _PlainSource(self._catalog, self._id, volume, self._report, self._advance, self._hasher)
 
     def _decode(self, view: memoryview, raw: int) -> Future[Raw]:
         if raw > _SMALL:
@@ -179,45 +193,80 @@ class FrameScan:
             done.set_exception(error)
         return done
 
-    def _judge(self, volume: Volume, size: int, digest: _VolumeDigest) -> None:
-        if size > volume.size:
-            self._report(volume.name, "has more than the %d bytes that were stored" % volume.size)
-        elif size < volume.size:
-            self._report(volume.name, "has %d bytes instead of %d" % (size, volume.size))
-        elif digest.hexdigest() != volume.sha256:
-            self._report(volume.name, "is not what was stored (its SHA-256 differs)")
 
-    def _open(self, name: str) -> t.Optional[_Source]:
-        try:
-            return _Source(self._catalog.store.open(self._catalog.key(self._id, name)), name, self._report)
-        except NotFoundError:
-            self._report(name, "is missing")
-            return None
+class _Source:
+    """The bytes that a volume's frames lie in, from the first to the last. One that cannot be read is reported and ends there."""
 
-    def _pass(self, source: t.Optional[_Source], size: int, digest: _VolumeDigest) -> int:
-        """Hash bytes that are in no frame; return how many there were."""
+    def __init__(self, volume: Volume, report: Report) -> None:
+        self._volume = volume
+        self._report = report
+        self.position = 0
+
+    def read_into(self, view: memoryview) -> int:
+        raise NotImplementedError
+
+    def fill(self, view: memoryview) -> bool:
+        """Read until the view is full; False when the source ends before."""
         done = 0
-        while done < size:
-            view = memoryview(bytearray(min(size - done, FRAME)))
-            got = _fill(source, view)
-            self._advance(got)
-            digest.update(view[:got])
-            done += got
-            if got < len(view):
+        while done < len(view):
+            count = self.read_into(view[done:])
+            if not count:
                 break
-        return done
+            done += count
+        self.position += done
+        return done == len(view)
+
+    def hash(self, view: memoryview) -> t.Optional[Future[None]]:
+        """Hash what was read. The buffer may be reused when the result is there, at once when it is None."""
+        return None
+
+    def skip_to(self, position: int) -> None:
+        """Read what lies between two frames: the headers in a zip."""
+        while self.position < position:
+            view = memoryview(bytearray(min(position - self.position, FRAME)))
+            before = self.position
+            whole = self.fill(view)
+            self.hash(view[: self.position - before])
+            if not whole:
+                break
+
+    def finish(self) -> None:
+        """Read the rest and report the volume if it is not what was stored."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
-class _VolumeDigest:
-    """The hash of a volume, made by another thread; small pieces are joined first."""
+class _PlainSource(_Source):
+    """A volume as it is stored, hashed on the way by another thread; small pieces are joined first."""
 
-    def __init__(self, hasher: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, catalog: Catalog, backup_id: str, volume: Volume, report: Report, advance: t.Callable[[int], None],
+        hasher: ThreadPoolExecutor,
+    ) -> None:  # fmt: skip
+        super().__init__(volume, report)
+        self._advance = advance
         self._hasher = hasher
         self._digest = hashlib.sha256()
         self._small = bytearray()
+        self._file: t.Optional[Readable] = None
+        try:
+            self._file = catalog.store.open(catalog.key(backup_id, volume.name))
+        except NotFoundError:
+            report(volume.name, "is missing")
 
-    def update(self, view: memoryview) -> t.Optional[Future[None]]:
-        """Hash a piece. The buffer may be reused when the result is there, at once when it is None."""
+    def read_into(self, view: memoryview) -> int:
+        if self._file is None:
+            return 0
+        try:
+            count = self._file.readinto(view)
+        except OSError as error:
+            self._report(self._volume.name, "cannot be read: %s" % error.strerror)
+            return 0
+        self._advance(count)
+        return count
+
+    def hash(self, view: memoryview) -> t.Optional[Future[None]]:
         if len(view) <= _SMALL:
             self._small += view
             if len(self._small) > _SMALL:
@@ -226,9 +275,23 @@ class _VolumeDigest:
         self._flush()
         return self._hasher.submit(self._digest.update, view)
 
-    def hexdigest(self) -> str:
+    def finish(self) -> None:
+        if self._file is None:
+            return
+        size, name = self._volume.size, self._volume.name
+        # A zip ends with its directory. Anything beyond the volume's size is too much.
+        self.skip_to(size + 1)
         self._flush()
-        return self._hasher.submit(self._digest.hexdigest).result()
+        if self.position > size:
+            self._report(name, "has more than the %d bytes that were stored" % size)
+        elif self.position < size:
+            self._report(name, "has %d bytes instead of %d" % (self.position, size))
+        elif self._hasher.submit(self._digest.hexdigest).result() != self._volume.sha256:
+            self._report(name, "is not what was stored (its SHA-256 differs)")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _flush(self) -> None:
         if self._small:
@@ -236,31 +299,33 @@ class _VolumeDigest:
             self._small = bytearray()
 
 
-class _Source:
-    """A volume being read; one that cannot be read on is reported and ends there."""
+class _SealedSource(_Source):
+    """What an encrypted volume holds. What is stored of it was hashed before; here every chunk proves itself."""
 
-    def __init__(self, file: Readable, name: str, report: Report) -> None:
-        self._file = file
-        self._name = name
-        self._report = report
-
-    def readinto(self, view: memoryview) -> int:
+    def __init__(self, catalog: Catalog, backup_id: str, volume: Volume, report: Report, unsound: bool) -> None:
+        super().__init__(volume, report)
+        self._inside: t.Optional[AgeReader] = None
+        self._taken = 0
         try:
-            return self._file.readinto(view)
-        except OSError as error:
-            self._report(self._name, "cannot be read: %s" % error.strerror)
+            self._inside = open_sealed(catalog, backup_id, volume.name)
+        except IntegrityError as error:
+            report(volume.name, str(error))
+        except DecryptionError as error:
+            # A header that was damaged is opened by no key; else it is the wrong one.
+            if not unsound:
+                raise
+            report(volume.name, str(error))
+
+    def read_into(self, view: memoryview) -> int:
+        if self._inside is None or self._taken >= self._inside.size:
             return 0
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _fill(source: t.Optional[_Source], view: memoryview) -> int:
-    """Read until the view is full or the source ends; return the bytes read."""
-    done = 0
-    while source is not None and done < len(view):
-        count = source.readinto(view[done:])
-        if not count:
-            break
-        done += count
-    return done
+        count = min(len(view), self._inside.size - self._taken)
+        try:
+            view[:count] = self._inside.read(self._taken, count)
+        except IntegrityError as error:
+            self._report(self._volume.name, str(error))
+            # The chunks behind the damaged one may be whole, but are not looked at.
+            self._inside = None
+            return 0
+        self._taken += count
+        return count

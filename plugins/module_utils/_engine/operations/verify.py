@@ -12,6 +12,7 @@ from ..archive.reader import read_object
 from ..catalog import Catalog
 from ..errors import ConfigurationError, FleetBackupError, IntegrityError, InterruptedRunError, NotFoundError
 from ..job import Config
+from ..keyring import Keyring
 from ..manifest import SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import printable
 from ..progress import SILENT, Progress
@@ -85,11 +86,14 @@ def verify(
     level: str = "data",
     store: t.Optional[str] = None,
     from_dir: t.Optional[str] = None,
+    keyring: t.Optional[Keyring] = None,
     progress: Progress = SILENT,
 ) -> VerifyResult:
     """Verify backups of the named jobs (all by default) on each of their stores, or on ``store`` alone.
 
     ``backup_ids``: ids, beginnings of ids, or ``latest``; all backups by default. ``from_dir``: those in a bare folder instead.
+    ``keyring``: what opens encrypted backups; without one only their hashes are checked.
+
     Everything is checked whatever is found; damage makes the result a failure that names the objects.
     """
     result = VerifyResult("verify", config.host if config else None, level=level)
@@ -97,7 +101,7 @@ def verify(
     try:
         if level not in LEVELS:
             raise ConfigurationError("level: %r is none of %s" % (level, ", ".join(LEVELS)))
-        catalogs = _catalogs(config, job_names, store, from_dir, result)
+        catalogs = _catalogs(config, job_names, store, from_dir, keyring, result)
         _verify_all(catalogs, backup_ids, result, progress)
     except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
@@ -107,16 +111,17 @@ def verify(
 
 
 def _catalogs(
-    config: t.Optional[Config], names: t.Sequence[str], store: t.Optional[str], from_dir: t.Optional[str], result: VerifyResult
-) -> t.List[Catalog]:
+    config: t.Optional[Config], names: t.Sequence[str], store: t.Optional[str], from_dir: t.Optional[str],
+    keyring: t.Optional[Keyring], result: VerifyResult,
+) -> t.List[Catalog]:  # fmt: skip
     if from_dir is not None:
-        return [bare_catalog(from_dir)]
+        return [bare_catalog(from_dir, keyring)]
     if config is None:
         raise NotFoundError("neither a configuration nor a folder says where to look")
     jobs = [config.job(name) for name in names] or list(config.jobs)
     if len(jobs) == 1:
         result.job = jobs[0].name
-    return [open_catalog(config, job.name, name) for job in jobs for name in ([store] if store else job.stores)]
+    return [open_catalog(config, job.name, name, keyring) for job in jobs for name in ([store] if store else job.stores)]
 
 
 def _verify_all(catalogs: t.Sequence[Catalog], wanted: t.Sequence[str], result: VerifyResult, progress: Progress) -> None:
@@ -228,7 +233,7 @@ class _Verification:
         self._progress.phase("verify %s" % self._id, None if checked.level == "quick" else sum(o.size for o in listed))
         if checked.level == "quick":
             self._check_sizes(listed, sizes)
-        elif checked.level == "hashes" or self._is_encrypted(manifest):
+        elif checked.level == "hashes" or self._is_closed(manifest):
             for stored in listed:
                 self._check_object(stored)
         else:
@@ -303,8 +308,8 @@ class _Verification:
             if self._check_object(StoredFile(name, sizes.get(name, -1), found.group(1))):
                 self._checked.objects += 1
 
-    def _is_encrypted(self, manifest: Manifest) -> bool:
-        if manifest.encryption is None:
+    def _is_closed(self, manifest: Manifest) -> bool:
+        if manifest.encryption is None or self._catalog.keyring:
             return False
         self._checked.level = "hashes"
         self._result.warn("encrypted", "%s is encrypted; without its key only the hashes were checked" % self._id)
