@@ -66,7 +66,8 @@ class Delivery:
                 upload.forget(store)
             # One that cannot be removed must not keep the others from it. The manifest came last and goes first.
             steps: t.List[t.Callable[[], object]] = [functools.partial(store.delete, key) for key in reversed(self._keys)]
-            for step in [*steps, functools.partial(store.remove_leftovers, self._folder)]:
+            steps.append(functools.partial(store.remove_leftovers, self._folder))
+            for step in steps:
                 try:
                     step()
                 except FleetBackupError as error:
