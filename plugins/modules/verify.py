@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - fleet.backup._attributes
   - fleet.backup._job
+  - fleet.backup._keys
 attributes:
   check_mode:
     support: full
@@ -37,7 +38,8 @@ options:
     description:
       - How thoroughly they are checked.
       - With V(quick), whether every object is there with its size. With V(hashes), whether every object is what was stored.
-      - With V(data), also whether everything decodes and every entry is what was backed up.
+      - With V(data), also whether everything decodes and every entry is what was backed up. Of an encrypted backup that needs
+        what opens it; without that its hashes alone are checked, with a warning.
     type: str
     choices: [quick, hashes, data]
     default: data
@@ -129,6 +131,7 @@ error:
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec, read_config
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.verify import VerifyResult, verify
 
@@ -142,6 +145,7 @@ def _verify(params: t.Dict[str, t.Any], check_mode: bool) -> VerifyResult:
         level=params["level"],
         store=params["store"],
         from_dir=params["from_dir"],
+        keyring=given_keyring(params),
     )
 
 
@@ -151,6 +155,7 @@ def main() -> None:
         level={"type": "str", "choices": ["quick", "hashes", "data"], "default": "data"},
         store={"type": "str"},
         from_dir={"type": "path"},
+        **KEYS_SPEC,
     )
     run_module("verify", _verify, **{**spec, "required_one_of": [("config", "job", "from_dir")]})
 

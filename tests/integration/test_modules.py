@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import subprocess
 
 import pytest
 import trees
@@ -306,3 +307,27 @@ def test_what_concerns_the_host_reaches_the_engine(ansible, place, options):
         {"fleet.backup.verify": {**options, "trusted_hosts": ["other ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 42 + "=="]}}
     )
     assert untrusted["failed"]
+
+
+def test_an_encrypted_backup_opens_with_its_identity_alone(ansible, place, options):
+    identity = place / "identity.txt"
+    subprocess.run(["age-keygen", "-o", identity], check=True, capture_output=True)
+    recipient = subprocess.run(["age-keygen", "-y", identity], check=True, capture_output=True, text=True).stdout.strip()
+    options["job"]["encryption"] = {"recipients": [recipient]}
+    key = {"identities": [str(identity)]}
+    taken, closed, opened, refused, restored, shown = ansible.tasks(
+        backup(options),
+        {"fleet.backup.verify": options},
+        {"fleet.backup.verify": {**options, **key}},
+        restore(options, to=str(place / "out")),
+        restore(options, to=str(place / "out"), **key),
+        info(options, backup="latest", entries=True, component="tree", **key),
+    )
+    # Without the key only the hashes can be checked, which is told.
+    assert (taken["backup"]["outcome"], closed["verify"]["outcome"]) == ("success", "warning")
+    assert opened["verify"]["backups"][0]["bytes"] > 0
+    assert (refused["failed"], refused["error"]["code"]) == (True, "decryption")
+    assert restored["restore"]["id"] == taken["backup"]["id"]
+    source = place / "app" / "tree"
+    assert trees.differences(trees.snapshot(source), trees.snapshot(place / "out" / str(source).lstrip("/"))) == []
+    assert len(shown["info"]["entries"]) == len(trees.snapshot(source))
