@@ -205,6 +205,38 @@ def test_the_next_restore_says_that_it_undid_an_interrupted_one(changed) -> None
     assert leftovers(tree) == []
 
 
+@pytest.mark.parametrize("spoilt", [b"", b"\0\0", b"{\n\0\0"], ids=["empty", "zeros", "torn"])
+def test_a_plan_that_a_power_failure_spoilt(changed, spoilt: bytes) -> None:
+    """What gives nothing up is not waited for, so its plan may be lost; one that does must never be passed over."""
+    tree, source, reader, wanted = changed
+
+    def killed(archive, **target) -> None:
+        def run() -> None:
+            restore = restoring(archive, **target)
+            restore.stage(lambda _: None)
+            saboteur = Saboteur(8 if target else 2, kill=True)
+            saboteur.start()
+            restore.commit()
+
+        assert in_child(run) is None
+        (name,) = leftovers(tree)
+        (tree / name / "commit.jsonl").write_bytes(spoilt)
+
+    new = forged(str(tree / "new"), entry("r", "directory"), entry("r/a"))
+    killed(new)
+    restore = restoring(new)
+    restore.stage(lambda _: None)
+    restore.commit()
+    restore.finish()
+    assert leftovers(tree) == []
+    killed(reader, source=source)
+    (name,) = leftovers(tree)
+    kept = os.listdir(tree / name / "old")
+    with pytest.raises(RestoreError, match="damaged"):
+        restoring(reader).stage(lambda _: None)
+    assert os.listdir(tree / name / "old") == kept != []
+
+
 def test_a_restore_that_is_running_is_not_taken_for_an_interrupted_one(changed) -> None:
     tree, source, reader, _ = changed
     first = restoring(reader, source)

@@ -34,6 +34,7 @@ def listing(component: str, entries: t.Iterable[Entry], roots: t.Sequence[Root])
             raise refuse(name, "a root must be a plain path")
     # The folders that are open, each with the last name that was met in it. A root that is "/" has no entry of its own.
     stack: t.List[t.Tuple[bytes, t.List[bytes]]] = [(b"", [b""])] if b"" in waiting else []
+    checks = _Checks()
     for entry in entries:
         try:
             path, kind = entry_path(entry), entry["type"]
@@ -53,12 +54,16 @@ def listing(component: str, entries: t.Iterable[Entry], roots: t.Sequence[Root])
             waiting.remove(path)
         else:
             raise refuse(path, "it lies in no folder of the archive")
-        if kind == DIRECTORY:
-            stack.append((path, [b""]))
-        elif not isinstance(kind, str) or kind not in _KINDS:
-            raise refuse(path, "%r is no type that a tree can hold" % (kind,))
         try:
-            _check(path, entry, kind)
+            if kind == FILE:
+                checks.file(entry)
+            elif kind == DIRECTORY:
+                checks.metadata(entry)
+                stack.append((path, [b""]))
+            elif isinstance(kind, str) and kind in _KINDS:
+                checks.other(path, entry, kind)
+            else:
+                raise refuse(path, "%r is no type that a tree can hold" % (kind,))
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise refuse(path, "it is malformed (%s)" % (error,)) from None
         yield path, entry
@@ -71,49 +76,72 @@ def stored_size(entry: Entry) -> int:
     return size if segments is None else sum(length for _start, length in segments)
 
 
-def _check(path: bytes, entry: Entry, kind: str) -> None:
-    """Raise ValueError and the like unless what a restore uses of an entry is in order."""
-    mode = entry["mode"]
-    if len(mode) != 4 or not 0 <= int(mode, 8) <= 0o7777:
-        raise ValueError("mode %r" % mode)
-    _number(entry["mtime"], -_LARGEST)
-    for key in ("uid", "gid"):
-        if key in entry:
-            _number(entry[key], most=_LAST_ID)
-    if kind in (FILE, LINK):
-        _number(entry["size"])
-        if entry["size"]:
+class _Checks:
+    """Each raises ValueError and the like unless what a restore uses of an entry is in order."""
+
+    def __init__(self) -> None:
+        #: Modes that were found to be some: they repeat.
+        self._modes: t.Set[str] = set()
+
+    def metadata(self, entry: Entry) -> None:
+        mode = entry["mode"]
+        if mode not in self._modes:
+            if len(mode) != 4 or not 0 <= int(mode, 8) <= 0o7777:
+                raise ValueError("mode %r" % mode)
+            self._modes.add(mode)
+        _number(entry.get("uid", 0), most=_LAST_ID)
+        _number(entry.get("gid", 0), most=_LAST_ID)
+        _number(entry["mtime"], -_LARGEST)
+
+    def file(self, entry: Entry) -> None:
+        self.metadata(entry)
+        if _number(entry["size"]):
             _check_content(entry)
-        if kind == LINK and sort_key(entry_target(entry)) >= sort_key(path):
-            raise ValueError("a link to an entry that does not come before it")
-    elif kind == SYMLINK:
-        if not entry_target(entry) or b"\0" in entry_target(entry):
-            raise ValueError("a symbolic link to nothing")
-    elif kind in DEVICES:
-        major, minor = entry["rdev"]
-        _number(major, most=_LAST_DEVICE)
-        _number(minor, most=_LAST_DEVICE)
+
+    def other(self, path: bytes, entry: Entry, kind: str) -> None:
+        if kind == LINK:
+            self.file(entry)
+            if sort_key(entry_target(entry)) >= sort_key(path):
+                raise ValueError("a link to an entry that does not come before it")
+            return
+        self.metadata(entry)
+        if kind == SYMLINK:
+            if not entry_target(entry) or b"\0" in entry_target(entry):
+                raise ValueError("a symbolic link to nothing")
+        elif kind in DEVICES:
+            major, minor = entry["rdev"]
+            _number(major, most=_LAST_DEVICE)
+            _number(minor, most=_LAST_DEVICE)
 
 
 def _check_content(entry: Entry) -> None:
     segments = entry.get("segments")
-    end = 0
-    for offset, length in segments or ():
-        if _number(offset) < end or _number(length) < 1:
-            raise ValueError("its segments overlap or are not in order")
-        end = offset + length
-    if end > entry["size"]:
-        raise ValueError("its segments reach beyond its end")
+    stored = entry["size"] if segments is None else _check_segments(segments, entry["size"])
     place = entry.get("bytes")
     if place is None:
-        if segments is None or end:
+        if stored:
             raise ValueError("its bytes are nowhere")
     else:
         _backup, frame, offset, size = place
-        if _number(frame) + _number(offset) < 0 or _number(size) != stored_size(entry):
-            raise ValueError("it has %d bytes and the archive %d" % (stored_size(entry), size))
+        _number(frame)
+        _number(offset)
+        if _number(size) != stored:
+            raise ValueError("it has %d bytes and the archive %d" % (stored, size))
     if len(entry["sha256"]) != 64:
         raise ValueError("no SHA-256")
+
+
+def _check_segments(segments: t.Iterable[t.Sequence[int]], size: int) -> int:
+    """How many bytes they hold."""
+    end = stored = 0
+    for offset, length in segments:
+        if _number(offset) < end or _number(length) < 1:
+            raise ValueError("its segments overlap or are not in order")
+        end = offset + length
+        stored += length
+    if end > size:
+        raise ValueError("its segments reach beyond its end")
+    return stored
 
 
 def _number(value: t.Any, least: int = 0, most: int = _LARGEST) -> int:

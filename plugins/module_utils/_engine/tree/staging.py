@@ -77,6 +77,7 @@ class Staging:
         self._name = name
         self._permissions = permissions
         self._parents: t.List[t.Tuple[bytes, Folder]] = []
+        self._gives_up = False
         self._kept = False
         self._finished = False
         #: What the holder's own times are to be in the end; None: what they have become.
@@ -151,6 +152,7 @@ class Staging:
 
     def note(self, step: str, path: bytes) -> None:
         """Plan to put ``new/<unit>`` at ``path`` (CREATE, REPLACE), or to take away what is there (REMOVE)."""
+        self._gives_up = self._gives_up or step != CREATE
         self._line({"do": step, "unit": self.unit(path).decode("ascii"), "path": os.fsdecode(path)})
 
     def note_set(self, path: bytes, was: Metadata, new: t.Optional[Metadata]) -> None:
@@ -161,12 +163,13 @@ class Staging:
         return self._folder.free_space()
 
     def seal(self) -> None:
-        """Make everything that is staged durable, the plan too."""
+        """Make what is staged durable, and the plan, where anything that is there now will be given up for it."""
         try:
             self._plan.flush()
-            os.fsync(self._plan.fileno())
+            if self._gives_up:
+                os.fsync(self._plan.fileno())
+                self._folder.sync()
             self._plan.close()
-            self._folder.sync()
         except OSError as error:
             raise self._error(b"", "what was staged cannot be made durable", error) from None
 
@@ -188,15 +191,10 @@ class Staging:
         """Put back what was there. Idempotent; what cannot be put back is tried again by the next call."""
         if self._folder.state(_COMMIT) is None:
             return
-        problems = []
-        for take_back in (self._take_back, self._reset):
-            for step in self._steps():
-                path = os.fsencode(step["path"])
-                try:
-                    take_back(step, path)
-                except OSError as error:
-                    problems.append(str(self._error(path, "cannot be put back", error)))
+        problems = self._for_each(self._take_back) + self._for_each(self._reset)
         self._close_parents()
+        if not problems and self._old.names():
+            problems.append("%s: the plan of the restore is damaged" % printable(self._where))
         self._kept = bool(problems)
         if problems:
             kept = printable(os.path.join(self._where, self._name))
@@ -252,6 +250,21 @@ class Staging:
         # The old one stays in its place until the new one takes it: at no time is there nothing.
         if not follows or not _link(folder, name, self._old, unit, there, self.new.state(unit)):
             _move(folder, name, self._old, unit)
+
+    def _for_each(self, take_back: t.Callable[[Step, bytes], None]) -> t.List[str]:
+        """Do something for every step of the plan; return what went wrong."""
+        problems = []
+        path = b""
+        try:
+            for step in self._steps():
+                path = os.fsencode(step["path"])
+                try:
+                    take_back(step, path)
+                except OSError as error:
+                    problems.append(str(self._error(path, "cannot be put back", error)))
+        except OSError as error:
+            problems.append(str(self._error(path, "what follows cannot be put back", error)))
+        return problems
 
     def _take_back(self, step: Step, path: bytes) -> None:
         if step["do"] == SET:
@@ -315,11 +328,13 @@ class Staging:
         while self._parents:
             self._parents.pop()[1].close()
 
-    def _first_times(self, plan: bytes) -> t.Tuple[int, int]:
-        """The times that the holder had before anything was staged."""
-        with os.fdopen(self._folder.read(plan), encoding="ascii") as file:
-            times = json.loads(file.readline())["times"]
-        return times[0], times[1]
+    def _first_times(self, plan: bytes) -> t.Optional[t.Tuple[int, int]]:
+        """The times that the holder had before anything was staged; None when the power failed before that was on the disk."""
+        with os.fdopen(self._folder.read(plan), encoding="ascii", errors="replace") as file:
+            try:
+                return tuple(json.loads(file.readline())["times"])
+            except (ValueError, KeyError, TypeError):
+                return None
 
     def _end(self) -> None:
         """From now on there is nothing left to be done but removing the staging folder and setting the holder's times."""
@@ -331,23 +346,22 @@ class Staging:
 
     def _last_times(self) -> t.Optional[t.Tuple[int, int]]:
         """What a restore that was killed before or after its steps left to be set."""
-        try:
-            if self._folder.state(_TIMES) is not None:
-                with os.fdopen(self._folder.read(_TIMES), encoding="ascii") as file:
-                    times = json.load(file)
-                return (times[0], times[1]) if times else None
-            return self._first_times(_STAGED) if self._folder.state(_STAGED) is not None else None
-        except ValueError:
-            # Killed before the line was on the disk.
-            return None
+        if self._folder.state(_TIMES) is not None:
+            with os.fdopen(self._folder.read(_TIMES), encoding="ascii") as file:
+                times = file.read()
+            return tuple(json.loads(times)) if times.endswith("]") else None
+        return self._first_times(_STAGED) if self._folder.state(_STAGED) is not None else None
 
     def _steps(self) -> t.Iterator[Step]:
-        with os.fdopen(self._folder.read(_COMMIT), encoding="ascii") as file:
+        with os.fdopen(self._folder.read(_COMMIT), encoding="ascii", errors="replace") as file:
             file.readline()
             for line in file:
                 try:
                     yield json.loads(line)
                 except ValueError:
+                    # A plan that gives nothing up is not made durable, so a power failure may have spoilt it.
+                    if not self._old.names():
+                        return
                     raise OSError(errno.EIO, "the plan is damaged") from None
 
     def _line(self, value: Step) -> None:
