@@ -42,7 +42,7 @@ def given_keyring(session: Session) -> Keyring:
         passphrase = Secret("file", arguments.passphrase_file, "--passphrase-file").reveal()
     elif not arguments.identity and not arguments.file_keys:
         passphrase = os.environ.get(PASSPHRASE)
-    file_keys = _read_file_keys(arguments.file_keys) if arguments.file_keys else None
+    file_keys = read_names(arguments.file_keys, "--file-keys") if arguments.file_keys else None
     if file_keys is not None and not arguments.identity:
         identities = []
     return open_keyring(identities, passphrase, file_keys, lambda: _ask(session))
@@ -59,18 +59,17 @@ def _ask(session: Session) -> t.Optional[str]:
         return None
 
 
-def _read_file_keys(path: str) -> t.Dict[str, str]:
+def read_names(path: str, option: str) -> t.Dict[str, str]:
+    """What unwrap wrote: texts by ``<backup id>/<object>``. Raises ConfigurationError."""
     import json
 
     try:
         with open(path, encoding="utf-8") as file:
             value = json.load(file)
     except OSError as error:
-        raise ConfigurationError("--file-keys: %s cannot be read: %s" % (path, error.strerror)) from None
+        raise ConfigurationError("%s: %s cannot be read: %s" % (option, path, error.strerror)) from None
     except ValueError:
         value = None
-    # What unwrap wrote with --json is a result that holds them.
-    keys = value.get("file_keys", value) if isinstance(value, dict) else None
-    if not isinstance(keys, dict):
-        raise ConfigurationError("--file-keys: %s: is not what fleet-backup unwrap writes" % path)
-    return t.cast(t.Dict[str, str], keys)
+    if not isinstance(value, dict):
+        raise ConfigurationError("%s: %s: is not what fleet-backup unwrap writes" % (option, path))
+    return t.cast(t.Dict[str, str], value)

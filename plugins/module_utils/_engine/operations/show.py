@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 
 from ..archive.reader import open_component
 from ..catalog import Catalog
-from ..errors import FleetBackupError, IntegrityError, NotFoundError
+from ..errors import FleetBackupError
 from ..job import Config
 from ..keyring import Keyring
 from ..manifest import Component, Manifest, StoredFile
-from .place import open_catalog
-from .streamed import StreamedResult
-
-#: An entry of the index, as docs/format.md specifies it.
-Entry = t.Dict[str, t.Any]
+from .finding import Found, chosen_components, find_backup, places_of
+from .streamed import Row, StreamedResult
 
 
 @dataclass
@@ -53,65 +50,24 @@ def show(
     result = ShowResult("show", config.host if config else None, job)
     result.begin()
     try:
-        places = [catalog] if catalog else _places(config, job, store, keyring)
-        found = _find(places, backup_id, result)
-        _fill(result, found, component, files)
+        places = [catalog] if catalog else places_of(config, job, store, keyring)
+        _fill(result, find_backup(places, backup_id, result), component, files)
     except FleetBackupError as error:
         result.fail(error)
     result.end()
     return result
 
 
-def _places(
-    config: t.Optional[Config], job: t.Optional[str], store: t.Optional[str], keyring: t.Optional[Keyring]
-) -> t.List[Catalog]:
-    if config is None:
-        raise NotFoundError("neither a configuration nor a folder says where to look")
-    jobs = [config.job(job)] if job else config.jobs
-    return [open_catalog(config, j.name, name, keyring) for j in jobs for name in ([store] if store else j.stores)]
-
-
-def _find(places: t.Sequence[Catalog], wanted: str, result: ShowResult) -> t.List[t.Tuple[Catalog, str]]:
-    """The places that have the wanted backup, which must be the same one in all. Raises NotFoundError, the stores' errors."""
-    found: t.List[t.Tuple[Catalog, str]] = []
-    problems: t.List[t.Tuple[Catalog, FleetBackupError]] = []
-    for place in places:
-        try:
-            found.append((place, place.choose(wanted)))
-        except FleetBackupError as error:
-            problems.append((place, error))
-    if not found:
-        # A store that could not be asked may have it: that is worth more than to hear that another one does not.
-        errors = sorted((error for _place, error in problems), key=lambda error: isinstance(error, NotFoundError))
-        raise errors[0] if errors else NotFoundError("there is no backup %s: no job is configured" % wanted)
-    names = sorted({"%s of %s" % (backup_id, place.folder) for place, backup_id in found})
-    folders = {place.folder for place, _backup_id in found}
-    if wanted == "latest" and len(folders) == 1:
-        newest = max(backup_id for _place, backup_id in found)
-        found = [(place, backup_id) for place, backup_id in found if backup_id == newest]
-    elif wanted == "latest":
-        raise NotFoundError("there is a latest backup of each job; name the job, or one of: %s" % ", ".join(names))
-    elif len(names) > 1:
-        raise NotFoundError("%s is the beginning of several backups: %s" % (wanted, ", ".join(names)))
-    for place, problem in problems:
-        if place.folder in folders and not isinstance(problem, NotFoundError):
-            result.warn("store", str(problem))
-    return found
-
-
-def _fill(result: ShowResult, found: t.Sequence[t.Tuple[Catalog, str]], component: t.Optional[str], files: bool) -> None:
-    catalog, manifest = _read(found, result)
-    if component is not None and manifest.component(component) is None:
-        names = ", ".join(c.name for c in manifest.components)
-        raise NotFoundError("backup %s has no component %r; its components are: %s" % (manifest.id, component, names))
+def _fill(result: ShowResult, found: Found, component: t.Optional[str], files: bool) -> None:
+    catalog, manifest = found.catalog, found.manifest
+    components = chosen_components(manifest, component)
     result.host, result.job = manifest.host, manifest.job
     result.backup = {**dataclasses.asdict(manifest), "bytes": manifest.logical_bytes, "stored": manifest.stored_bytes}
-    result.store = catalog.store.name
+    result.store, result.copies = catalog.store.name, found.copies
     for shown, stored in zip(result.backup["components"], manifest.components):
         shown["facts"] = _facts(catalog, manifest, stored)
-    result.copies = [place.store.name for place, _backup_id in found]
     if files:
-        result.list_rows(lambda: _entries(catalog, manifest, component))
+        result.list_rows(lambda: _entries(catalog, manifest, components))
 
 
 def _facts(catalog: Catalog, manifest: Manifest, component: Component) -> t.Optional[t.Dict[str, t.Any]]:
@@ -121,23 +77,8 @@ def _facts(catalog: Catalog, manifest: Manifest, component: Component) -> t.Opti
     return open_component(catalog, manifest, component.name).facts if catalog.keyring else None
 
 
-def _entries(catalog: Catalog, manifest: Manifest, wanted: t.Optional[str]) -> t.Iterator[Entry]:
-    for component in manifest.components:
-        if wanted in (None, component.name):
-            for entry in open_component(catalog, manifest, component.name).entries():
-                yield {"component": component.name, **entry}
-
-
-def _read(found: t.Sequence[t.Tuple[Catalog, str]], result: ShowResult) -> t.Tuple[Catalog, Manifest]:
-    """The manifest from the first store that has it undamaged; a damaged one is a warning as long as there is another."""
-    damage: t.Optional[IntegrityError] = None
-    for place, backup_id in found:
-        try:
-            manifest = place.manifest(backup_id)
-        except IntegrityError as error:
-            damage = error
-            continue
-        if damage is not None:
-            result.warn("damaged", str(damage))
-        return place, manifest
-    raise damage or NotFoundError("there is no such backup")
+def _entries(catalog: Catalog, manifest: Manifest, components: t.Sequence[Component]) -> t.Iterator[Row]:
+    """The entries as docs/format.md specifies them."""
+    for component in components:
+        for entry in open_component(catalog, manifest, component.name).entries():
+            yield {"component": component.name, **entry}

@@ -36,10 +36,15 @@ SUMMARIES: t.Dict[str, str] = {
     "run": "take a backup of a job, or of all jobs",
     "list": "list the backups of a job, or of all jobs",
     "show": "show one backup: its components, facts and files",
+    "find": "find files across backups",
+    "diff": "tell what differs between two backups",
+    "cat": "write one file of a backup to stdout",
     "verify": "check that stored backups are whole",
     "restore": "bring back a backup, or parts of it",
     "prune": "remove the backups that the retention rules do not keep",
     "check": "check the configuration, the sources and the stores",
+    "keygen": "make a key pair for encrypted backups",
+    "unwrap": "write the file keys of one encrypted backup",
     "menu": "choose from a numbered menu",
     "version": "show the version",
 }
@@ -63,6 +68,18 @@ def load(verb: str) -> Verb:
         from . import show
 
         return show
+    if verb == "find":
+        from . import find
+
+        return find
+    if verb == "diff":
+        from . import diff
+
+        return diff
+    if verb == "cat":
+        from . import cat
+
+        return cat
     if verb == "verify":
         from . import verify
 
@@ -79,6 +96,14 @@ def load(verb: str) -> Verb:
         from . import check
 
         return check
+    if verb == "keygen":
+        from . import keygen
+
+        return keygen
+    if verb == "unwrap":
+        from . import unwrap
+
+        return unwrap
     if verb == "menu":
         from . import menu
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ...operations.place import bare_catalog
 from ...operations.show import ShowResult
 from ...operations.show import show as show_backup
 from ...result import Result, from_iso
 from ..entries import entry_line
-from ..keys import add_key_arguments, given_keyring
 from ..output import Cell, local_time, number, safe, size, table
+from ..places import add_place_arguments, given_place
 
 if t.TYPE_CHECKING:
     import argparse
@@ -26,26 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="the id of a backup, the beginning of one, or latest")
     parser.add_argument("--files", action="store_true", help="list the files (tables, collections) too")
     parser.add_argument("--component", metavar="NAME", help="with --files: those of this component only")
-    parser.add_argument("--job", metavar="JOB", help="look at this job only")
-    parser.add_argument("--store", metavar="NAME", help="look at this store only")
-    parser.add_argument("--from", dest="folder", metavar="DIR", help="look into this plain folder instead of the stores")
-    add_key_arguments(parser)
+    add_place_arguments(parser)
 
 
 def run(session: Session) -> Result:
     arguments = session.arguments
-    keyring = given_keyring(session)
-    catalog = bare_catalog(arguments.folder, keyring) if arguments.folder else None
-    return show_backup(
-        None if catalog else session.config,
-        arguments.id,
-        job=arguments.job,
-        store=arguments.store,
-        catalog=catalog,
-        files=arguments.files,
-        component=arguments.component,
-        keyring=keyring,
-    )
+    return show_backup(backup_id=arguments.id, files=arguments.files, component=arguments.component, **given_place(session))
 
 
 def subject(result: ShowResult) -> t.Optional[str]:

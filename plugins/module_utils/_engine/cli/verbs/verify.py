@@ -8,6 +8,7 @@ import typing as t
 from ...operations.verify import VerifyResult, verify
 from ...result import Result
 from ..config_path import is_there
+from ..keys import add_key_arguments, given_keyring
 from ..output import Cell, number, plural, size, table
 
 if t.TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--hashes", dest="level", action="store_const", const="hashes", help="only the hashes of what is stored")
     parser.add_argument("--store", metavar="NAME", help="look at this store only")
     parser.add_argument("--from", dest="folder", metavar="DIR", help="look into this plain folder instead of the stores")
+    add_key_arguments(parser)
 
 
 def run(session: Session) -> Result:
@@ -53,6 +55,7 @@ def run(session: Session) -> Result:
         level=arguments.level or "data",
         store=arguments.store,
         from_dir=arguments.folder,
+        keyring=given_keyring(session),
         progress=session.progress,
     )
 
