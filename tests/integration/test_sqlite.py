@@ -706,9 +706,28 @@ def test_a_name_from_a_hostile_manifest_leads_nowhere(folder, take, tmp_path):
     make(folder / "app.db", "CREATE TABLE t (a)")
     _, reader = take(folder / "app.db")
     (tmp_path / "to").mkdir()
-    for path in ("/srv/..", "..", "/", ""):
+    for path in ("/srv/..", "/", "..", "", "/srv/a\0b", 7, None, ["/srv/x"]):
         reader.component.facts["path"] = path
         put_back(reader, tmp_path / "to")
         assert os.listdir(tmp_path / "to") == ["database.sqlite"]
-    with pytest.raises(RestoreError, match="name a folder"):
-        put_back(reader)
+        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+            with pytest.raises(RestoreError, match="name a folder"):
+                put_back(reader)
+
+
+@pytest.mark.parametrize("file", [None, 7, {}, {"mode": "rwx", "uid": 0, "gid": 0, "user": "", "group": ""}, {"mode": "0644"}])
+def test_facts_that_make_no_sense_leave_the_file_private(folder, take, tmp_path, file):
+    make(folder / "app.db", "CREATE TABLE t (a)")
+    _, reader = take(folder / "app.db")
+    reader.component.facts["file"] = file
+    reader.component.facts["unchecked"] = file
+    put_back(reader, tmp_path / "to")
+    assert (tmp_path / "to" / "app.db").stat().st_mode & 0o7777 == 0o600
+
+
+def test_set_id_bits_are_not_restored(folder, take, tmp_path):
+    make(folder / "app.db", "CREATE TABLE t (a)")
+    _, reader = take(folder / "app.db")
+    reader.component.facts["file"]["mode"] = "6755"
+    put_back(reader, tmp_path / "to")
+    assert (tmp_path / "to" / "app.db").stat().st_mode & 0o7777 == 0o755

@@ -15,6 +15,7 @@ import os
 import typing as t
 
 from ..errors import RestoreError, SourceError
+from ..interruption import uninterrupted
 from ..result import Notice, utc_now
 from ..scratch import Scratch, need_space
 from ..sources import RestorePlan, RestoreTarget
@@ -49,9 +50,9 @@ def plan(component: ComponentReader, target: RestoreTarget) -> RestorePlan:
     if _chosen(component, target) is not None:
         path = _target_path(component, target)
         if os.path.lexists(path):
-            result.overwrite, result.overwrite_count = [path], 1
+            result.overwrite, result.overwrite_count = [shown(path)], 1
         else:
-            result.create, result.create_count = [path], 1
+            result.create, result.create_count = [shown(path)], 1
     return result
 
 
@@ -160,12 +161,12 @@ class SqliteRestoring:
         """The staged database must be what was backed up, and as sound as it was then."""
         if findings.damage and self._facts.get("integrity_check") == "ok":
             raise RestoreError("the database in the backup is damaged: %s" % "; ".join(findings.damage[:5]))
-        recorded = self._facts.get("tables", {})
+        recorded = _dictionary(self._facts, "tables")
         for table in sorted(set(recorded) | set(findings.tables)):
             # What one of the two SQLites could not count proves nothing.
             if recorded.get(table) != findings.tables.get(table) and table not in {
                 **findings.unchecked,
-                **self._facts.get("unchecked", {}),
+                **_dictionary(self._facts, "unchecked"),
             }:
                 raise RestoreError(
                     "table %s of the database in the backup has %s rows, not the %s that were recorded"
@@ -242,9 +243,10 @@ class SqliteRestoring:
 
     def _commit_as_file(self) -> t.List[Notice]:
         self._give_owner()
-        notices = self._set_aside()
-        os.rename(self._staged, self._path)
-        self._steps.append(self._take_back)
+        with uninterrupted():  # or undo() would not know of a step that was taken
+            notices = self._set_aside()
+            os.rename(self._staged, self._path)
+            self._steps.append(self._take_back)
         sync_folder(os.path.dirname(self._path))
         return notices
 
@@ -254,12 +256,11 @@ class SqliteRestoring:
             info = os.stat(self._path)
             mode, uid, gid = info.st_mode, info.st_uid, info.st_gid
         except FileNotFoundError:
-            recorded = self._facts.get("file")
-            if not recorded:
+            try:
+                mode, uid, gid = _recorded_owner(self._facts["file"])
+            except (KeyError, TypeError, ValueError):
+                # Nothing that makes sense was recorded: it stays private to the one who restores it.
                 return
-            mode = int(recorded["mode"], 8)
-            known = user_id(recorded["user"]), group_id(recorded["group"])
-            uid, gid = (number if name is None else name for number, name in zip((recorded["uid"], recorded["gid"]), known))
         if is_superuser() and hasattr(os, "chown"):
             os.chown(self._staged, uid, gid)
         os.chmod(self._staged, mode & 0o777)
@@ -287,6 +288,31 @@ class SqliteRestoring:
                 continue
 
 
+def _dictionary(facts: Facts, key: str) -> Facts:
+    """A part of the facts; they come from the store, so they may be anything."""
+    value = facts.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _recorded_owner(recorded: Facts) -> t.Tuple[int, int, int]:
+    """Mode, owner and group: by name where the name is known here, by number otherwise."""
+    user, group = user_id(recorded["user"]), group_id(recorded["group"])
+    return (
+        int(recorded["mode"], 8),
+        int(recorded["uid"]) if user is None else user,
+        int(recorded["gid"]) if group is None else group,
+    )
+
+
+def _recorded_path(facts: Facts) -> str:
+    """Where the database was; an empty text when that is not known."""
+    try:
+        path = facts["path"] if "path" in facts else os.fsdecode(base64.b64decode(facts["path_b64"]))
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return path if isinstance(path, str) and "\0" not in path else ""
+
+
 def _beside(path: str, why: str) -> str:
     """A new name beside a file, for what is kept of it."""
     return "%s.%s-%s" % (path, why, utc_now().strftime("%Y%m%dT%H%M%S.%fZ"))
@@ -303,10 +329,7 @@ def _chosen(component: ComponentReader, target: RestoreTarget) -> t.Optional[Ent
 
 
 def _target_path(component: ComponentReader, target: RestoreTarget) -> str:
-    facts = component.facts
-    original: str = (target.options or {}).get("path") or facts.get("path") or ""
-    if not original and "path_b64" in facts:
-        original = os.fsdecode(base64.b64decode(facts["path_b64"]))
+    original: str = (target.options or {}).get("path") or _recorded_path(component.facts)
     if target.to is None:
         if not os.path.isabs(original):
             raise RestoreError(
