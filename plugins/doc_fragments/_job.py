@@ -286,6 +286,29 @@ options:
                 description:
                   - Keep every backup that is younger than this.
                 type: str
+      guard:
+        description:
+          - 'When a backup is suspicious, because it may be of what was lost: a component shrank, is empty, or misses tables
+            that were there. It is kept, but counts neither as fresh nor for the retention, and nothing older goes until it
+            is accepted.'
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether backups are judged at all.
+            type: bool
+            default: true
+          shrink:
+            description:
+              - The share of its usual entries or bytes (the median of the last seven backups) that a component may lose.
+                One that is empty and was not is always suspicious.
+            type: str
+            default: 75%
+          rows:
+            description:
+              - A table that had at least this many rows, and has none, is suspicious.
+            type: int
+            default: 100
       hooks:
         description:
           - Programs to run around a backup or a restore.

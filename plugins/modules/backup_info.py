@@ -128,6 +128,8 @@ info:
               bytes: 10485760
               stored: 4194304
               components: [database, uploads, config]
+              suspicious: false
+              pinned: false
               stores: [disk]
               missing: []
         failed:

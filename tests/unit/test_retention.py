@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import zoneinfo
@@ -370,6 +371,68 @@ class TestWhateverTheBackupsAndRules:
         for one in lost:
             if one.kind != "full":
                 assert {b.id for b in readable if b.id < one.id} <= keep
+
+
+@st.composite
+def doubtful_histories(draw):
+    """Histories of which some are suspicious and some are pinned."""
+    return [
+        dataclasses.replace(b, suspicious=draw(st.integers(0, 5)) == 0, pinned=draw(st.integers(0, 5)) == 0)
+        for b in draw(histories())
+    ]
+
+
+class TestSuspiciousAndPinned:
+    def test_a_suspicious_one_stays_and_takes_no_place(self):
+        backups = days(5)
+        doubtful = dataclasses.replace(backups[2], suspicious=True)
+        backups[2] = doubtful
+        assert kept(backups, policy(keep_last=1)) == {b.id for b in (backups[0], *backups[2:])}
+        assert reasons(backups, doubtful, policy(keep_last=1)) == ["suspicious, and not accepted"]
+        assert reasons(backups, backups[4], policy(keep_last=1)) == ["older than %s, which is suspicious" % doubtful.id]
+
+    def test_the_newest_good_one_is_not_the_suspicious_one(self):
+        backups = days(3)
+        backups[0] = dataclasses.replace(backups[0], suspicious=True)
+        assert "newest complete backup" in reasons(backups, backups[1], policy(keep_last=1))
+        assert "last 1/1" in reasons(backups, backups[1], policy(keep_last=1))
+
+    def test_a_pinned_one_stays_with_what_it_needs(self):
+        full = backup("2026-11-01T02:00")
+        pinned = dataclasses.replace(backup("2026-11-02T02:00", kind="incremental", references=[full.id]), pinned=True)
+        backups = [*days(3), pinned, full]
+        assert kept(backups, policy(keep_last=1)) == {backups[0].id, pinned.id, full.id}
+        assert reasons(backups, pinned, policy(keep_last=1)) == ["pinned"]
+        assert reasons(backups, full, policy(keep_last=1)) == ["needed by %s" % pinned.id]
+
+    @given(doubtful_histories(), policies(), ZONES)
+    def test_what_is_suspicious_keeps_all_that_is_older(self, backups, rules, zone):
+        keep = kept(backups, policy(**rules), zone=zone)
+        newest = max((b.id for b in backups if b.suspicious), default="")
+        assert {b.id for b in backups if b.id <= newest} <= keep
+
+    @given(doubtful_histories(), policies(), ZONES)
+    def test_what_is_pinned_stays_and_so_does_all_that_is_needed(self, backups, rules, zone):
+        keep = kept(backups, policy(**rules), zone=zone)
+        assert {b.id for b in backups if b.pinned} <= keep
+        assert all(b.references <= keep for b in backups if b.id in keep)
+
+    @given(doubtful_histories(), policies(), ZONES)
+    def test_the_last_good_one_is_one_that_is_not_suspicious(self, backups, rules, zone):
+        keep = kept(backups, policy(**rules), zone=zone)
+        good = [b for b in backups if not b.suspicious and b.finished <= NOW and b.tag != "pre-restore"]
+        assert len([b for b in good if b.id in keep]) >= min(rules["min_keep"], len(good))
+
+    @given(doubtful_histories(), policies(), ZONES)
+    def test_marks_never_make_more_go(self, backups, rules, zone):
+        unmarked = [dataclasses.replace(b, suspicious=False, pinned=False) for b in backups]
+        pinned = [dataclasses.replace(b, suspicious=False) for b in backups]
+        assert kept(unmarked, policy(**rules), zone=zone) <= kept(pinned, policy(**rules), zone=zone)
+
+    @given(doubtful_histories(), policies(), ZONES)
+    def test_suspicious_ones_are_as_if_they_were_not_there_for_the_others(self, backups, rules, zone):
+        good = [b for b in backups if not b.suspicious]
+        assert kept(good, policy(**rules), zone=zone) <= kept(backups, policy(**rules), zone=zone)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,14 @@ SPEC: t.Dict[str, t.Any] = {
                     },
                 },
             },
+            "guard": {
+                "type": "dict",
+                "options": {
+                    "enabled": {"type": "bool", "default": True},
+                    "shrink": {"type": "str", "default": "75%"},
+                    "rows": {"type": "int", "default": 100},
+                },
+            },
             "hooks": {
                 "type": "dict",
                 "options": {

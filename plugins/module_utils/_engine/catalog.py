@@ -36,7 +36,8 @@ class Scan:
     ``complete``: with a manifest and data. ``failed``: runs that said so. ``unfinished``: data of a run under way, or of one
     that was killed. ``damaged``: why each cannot be a whole backup. A failed run whose data could not be removed is also in
     ``unfinished`` or ``damaged``. ``deleted``: backups whose removal was begun and interrupted; those whose manifest is still
-    there are ``complete`` too, and are backups until the removal is decided again.
+    there are ``complete`` too, and are backups until the removal is decided again. ``marks``: by what other marks say, the ids
+    that have one, whatever it is worth (marks.py).
     """
 
     complete: t.List[str] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Scan:
     unfinished: t.List[str] = field(default_factory=list)
     damaged: t.Dict[str, str] = field(default_factory=dict)
     deleted: t.List[str] = field(default_factory=list)
+    marks: t.Dict[str, t.Set[str]] = field(default_factory=dict)
 
 
 class Catalog:
@@ -93,6 +95,10 @@ class Catalog:
                     scan.damaged[backup_id] = "its manifest is missing, %s is there" % SUMS
                 else:
                     scan.unfinished.append(backup_id)
+        for name in names:
+            backup_id, found, what = name.partition(_MARK)
+            if found and what.endswith(_MANIFEST) and backup_id + _MANIFEST in names:
+                scan.marks.setdefault(what[: -len(_MANIFEST)], set()).add(backup_id)
         return scan
 
     def manifest(self, backup_id: str) -> Manifest:
@@ -142,6 +148,9 @@ class Catalog:
     def failed_key(self, backup_id: str) -> str:
         """The key of the record of a failed run."""
         return self._join(backup_id + _FAILED)
+
+    def mark_key(self, backup_id: str, what: str) -> str:
+        return self._join("%s%s%s.json" % (backup_id, _MARK, what))
 
     def key(self, backup_id: str, name: str = "") -> str:
         """The key of an object in a backup's folder, or the folder itself.

@@ -60,6 +60,18 @@ RETENTION = _KEEP + (
     ),
 )
 
+GUARD = (
+    Option("enabled", "bool", "Whether backups are judged at all.", default=True),
+    Option(
+        "shrink",
+        "percent",
+        "The share of its usual entries or bytes (the median of the last seven backups) that a component may lose. One that is"
+        " empty and was not is always suspicious.",
+        default="75%",
+    ),
+    Option("rows", "int", "A table that had at least this many rows, and has none, is suspicious.", default=100, minimum=1),
+)
+
 COMPRESSION = (
     Option(
         "algorithm",
@@ -101,6 +113,15 @@ JOB = (
         options=ENCRYPTION,
     ),
     Option("retention", "dict", "Which backups C(prune) keeps. Without any rule it keeps all.", default={}, options=RETENTION),
+    Option(
+        "guard",
+        "dict",
+        "When a backup is suspicious, because it may be of what was lost: a component shrank, is empty, or misses tables that"
+        " were there. It is kept, but counts neither as fresh nor for the retention, and nothing older goes until it is"
+        " accepted.",
+        default={},
+        options=GUARD,
+    ),
     Option("hooks", "dict", "Programs to run around a backup or a restore.", default={}, options=_HOOKS),
     Option(
         "timezone",
@@ -193,6 +214,7 @@ class Job:
     compression: Compression
     encryption: t.Optional[Encryption]
     retention: t.Dict[str, t.Any]
+    guard: t.Dict[str, t.Any]
     hooks: t.Dict[str, t.Tuple[Hook, ...]]
     timezone: t.Optional[str]
     full_every: int
@@ -309,6 +331,7 @@ def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], proble
         compression=resolve_compression(value["format"], value["compression"], place + ".compression", problems),
         encryption=_encryption(value["encryption"], place + ".encryption", problems),
         retention=value["retention"],
+        guard=value["guard"],
         hooks={point: tuple(Hook(tuple(h["command"]), h["timeout"]) for h in hooks[point]) for point in HOOK_POINTS},
         timezone=value["timezone"],
         full_every=value["full_every"],

@@ -8,6 +8,8 @@ A backup is kept if any rule keeps it:
 - a tag's own rules (``tags``), over that tag's backups alone; ``pre-restore`` is kept unless it has rules;
 - the brakes: the newest backup, the newest without warnings, the newest full one, the newest ``min_keep``; those made in the
   future (the clock was wrong, so nothing can be said of their age);
+- what somebody pinned; what is suspicious, and all that is older, until somebody accepts it: a suspicious backup is kept, but
+  stands in for no other and takes no place of the rules;
 - whatever a kept backup needs, and whatever one needs that cannot be read.
 
 Hours, days, ISO weeks, months and years are those of the job's time zone; each is represented by the newest backup in it.
@@ -26,7 +28,10 @@ from .result import SUCCESS
 
 @dataclass(frozen=True)
 class Candidate:
-    """A complete backup whose manifest could be read. ``references``: ids of the older backups that it uses."""
+    """A complete backup whose manifest could be read. ``references``: ids of the older backups that it uses.
+
+    ``suspicious``: it may be of what was lost, and nobody has accepted it.
+    """
 
     id: str
     finished: datetime.datetime
@@ -34,6 +39,8 @@ class Candidate:
     tag: str
     outcome: str
     references: t.FrozenSet[str] = frozenset()
+    suspicious: bool = False
+    pinned: bool = False
 
 
 @dataclass
@@ -75,7 +82,7 @@ def decide(
     backups that are there, but whose manifests cannot be read or whose data is damaged; they are kept.
     """
     newest_first = sorted(backups, key=lambda b: (b.finished, b.id), reverse=True)
-    past = [b for b in newest_first if b.finished <= now]
+    past = [b for b in newest_first if b.finished <= now and not b.suspicious]
     rules = _Rules(newest_first, timezone, now)
     tags = {rule["name"]: rule for rule in policy.get("tags") or []}
     own = {tag: [b for b in past if b.tag == tag] for tag in tags}
@@ -96,6 +103,11 @@ def decide(
     least = policy.get("min_keep") or 1
     if least > 1:
         rules.keep(regular[:least], "min_keep %d" % least)
+    rules.keep((b for b in newest_first if b.pinned), "pinned")
+    doubtful = [b for b in newest_first if b.suspicious]
+    rules.keep(doubtful, "suspicious, and not accepted")
+    for newest in sorted(doubtful, key=lambda b: b.id)[-1:]:
+        rules.keep((b for b in newest_first if b.id < newest.id), "older than %s, which is suspicious" % newest.id)
     rules.keep_what_is_needed(unreadable)
     return rules.decisions(unreadable)
 

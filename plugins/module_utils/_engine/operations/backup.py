@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import VERSION
+from ..anomaly import Extent, tables_of
 from ..archive.codec import zstd_module
 from ..archive.component import ComponentWriter, Parent, References
 from ..archive.reader import ComponentReader
@@ -29,7 +30,8 @@ from ..interruption import uninterrupted
 from ..job import Compression, Config, Encryption, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
-from ..names import KINDS, NAME_RULE, is_name, is_safety, new_backup_id, parse_backup_id
+from ..marks import read_marks
+from ..names import KINDS, NAME_RULE, SAFETY_TAG, is_name, is_safety, new_backup_id, parse_backup_id
 from ..parents import Choice, choose_parent
 from ..progress import SILENT, Progress
 from ..restore_text import restore_text
@@ -41,6 +43,7 @@ from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
 from ..stores import load as load_store
+from .guarding import suspicions, usual
 from .place import trusted_hosts
 
 if t.TYPE_CHECKING:
@@ -232,6 +235,7 @@ class _Run:
         components = []
         for source, settings in zip(self._sources, self._job.sources):
             components.append(self._read(source, settings.driver, backup_id, parent, delivery))
+        self._judge(delivery)
         self._commit(backup_id, previous, delivery, components)
         self._ending.enter_context(uninterrupted())
         result.id, result.changed = backup_id, True
@@ -341,6 +345,24 @@ class _Run:
             )
         )
         return component
+
+    def _judge(self, delivery: Delivery) -> None:
+        """Tell what is suspicious, compared with the earlier backups on the first store."""
+        result, guard = self._result, self._job.guard
+        if not guard["enabled"] or result.tag == SAFETY_TAG or not delivery.stores:
+            return
+        store = delivery.stores[0].name
+        try:
+            earlier = usual(self._catalogs[store], self._scans[store])
+        except FleetBackupError as error:
+            result.warn("not-judged", "whether this backup is suspicious is not known: %s" % error)
+            return
+        for component in result.components:
+            now = Extent(component.entries, component.bytes, tables_of(component.facts))
+            for notice in suspicions(component.name, component.source, now, earlier, guard):
+                self._result.warnings.append(notice)
+                self._result.outcome = WARNING
+                self._say("source %s: %s: %s" % (component.name, notice.code, notice.message))
 
     def _commit(
         self, backup_id: str, previous: t.Optional[t.Dict[str, str]], delivery: Delivery, components: t.List[Component]
@@ -499,13 +521,24 @@ class _Run:
         """The backup that is younger than ``seconds`` and complete on every store, if there is one."""
         if seconds is None or self._failures:
             return None
-        newest = {tuple([i for i in scan.complete if not is_safety(i)][-1:]) for scan in self._scans.values()}
-        if len(newest) != 1 or () in newest:
+        newest = {self._newest_good(self._catalogs[name], scan) for name, scan in self._scans.items()}
+        if len(newest) != 1:
             return None
-        (backup_id,) = newest.pop()
+        (backup_id,) = newest
+        if backup_id is None:
+            return None
         manifest = self._catalogs[self._stores[0].name].manifest(backup_id)
         age = (utc_now() - from_iso(manifest.finished)).total_seconds()
         return backup_id if age < seconds else None
+
+    def _newest_good(self, catalog: Catalog, scan: Scan) -> t.Optional[str]:
+        """The newest backup that somebody is safer for; None when that one is damaged."""
+        marks = read_marks(catalog, scan)
+        with contextlib.suppress(IntegrityError):
+            for backup_id in reversed(scan.complete):
+                if not is_safety(backup_id) and not marks.suspicious(catalog.manifest(backup_id)):
+                    return backup_id
+        return None
 
     def _check_space(self, delivery: Delivery) -> None:
         """Drop a store that has less room than the last backup took there."""

@@ -6,11 +6,13 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ..anomaly import SUSPICIOUS
 from ..archive.checking import check_object
 from ..archive.reader import ComponentReader, open_component
 from ..catalog import Catalog
 from ..errors import DecryptionError, FleetBackupError, IntegrityError, NotFoundError
 from ..manifest import Component, Manifest, StoredFile
+from ..marks import read_marks
 from ..progress import Progress
 from ..unsealing import require_key
 
@@ -57,6 +59,8 @@ def choose_backup(
     problems = []
     for catalog in found[backup_id]:
         try:
+            if read_marks(catalog, catalog.scan()).suspicious(catalog.manifest(backup_id)):
+                warn(SUSPICIOUS, "backup %s may be of what was lost (fleet-backup show %s)" % (backup_id, backup_id))
             return _open(catalog, backup_id, components, partly, progress)
         except (NotFoundError, DecryptionError):
             raise

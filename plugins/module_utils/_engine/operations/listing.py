@@ -8,10 +8,12 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
+from ..anomaly import SUSPICIOUS
 from ..catalog import KEPT_FAILURES, Catalog, Scan
 from ..errors import FleetBackupError, IntegrityError, NotFoundError
 from ..job import Config, Job
 from ..manifest import Manifest
+from ..marks import Marks, read_marks
 from ..names import is_safety
 from ..result import Result, from_iso, utc_now
 from .place import open_catalog
@@ -30,7 +32,8 @@ _REMOVED = "its removal was interrupted; prune finishes that"
 class BackupRow:
     """One backup. ``age`` in seconds since it finished; ``entries``, ``bytes`` (logical) and ``stored`` of all components.
 
-    ``stores``: those that have it whole as far as a listing can tell; ``missing``: those of the job that do not.
+    ``stores``: those that have it whole as far as a listing can tell; ``missing``: those of the job that do not. ``suspicious``:
+    it may be of what was lost, and nobody has accepted it.
     """
 
     id: str
@@ -44,6 +47,8 @@ class BackupRow:
     bytes: int
     stored: int
     components: t.List[str]
+    suspicious: bool = False
+    pinned: bool = False
     stores: t.List[str] = field(default_factory=list)
     missing: t.List[str] = field(default_factory=list)
 
@@ -82,7 +87,8 @@ class StoreRow:
 class JobListing:
     """One job. ``backups`` newest first. ``stale``: no store that could be asked has a backup younger than ``max_age``.
 
-    ``newest`` (of a store too) leaves out what restores saved of the state that they replaced: nobody is safer for it.
+    ``newest`` (of a store too) leaves out what restores saved of the state that they replaced, and what is suspicious: nobody is
+    safer for it.
     """
 
     job: str
@@ -139,12 +145,15 @@ def _list_job(job: Job, catalogs: t.Sequence[Catalog], now: datetime.datetime, r
         listing.stores.append(store_row)
         try:
             scan = catalog.scan()
-            whole = _rows(catalog, scan, rows, now)
+            marks = read_marks(catalog, scan)
+            whole = _rows(catalog, scan, marks, rows, now)
             _failures(catalog, scan, failed)
         except FleetBackupError as error:
             store_row.error = {"code": error.code, "message": str(error)}
             result.fail(error)
             continue
+        for problem in marks.problems:
+            result.warn("mark", problem)
         listing.unfinished += [BadRow(i, name) for i in scan.unfinished]
         listing.unfinished += [BadRow(i, name, _REMOVED) for i in scan.deleted if i not in scan.complete]
         listing.damaged += [BadRow(i, name, why) for i, why in sorted(scan.damaged.items())]
@@ -162,22 +171,26 @@ def _list_job(job: Job, catalogs: t.Sequence[Catalog], now: datetime.datetime, r
     return listing
 
 
-def _rows(catalog: Catalog, scan: Scan, rows: t.Dict[str, BackupRow], now: datetime.datetime) -> t.List[str]:
+def _rows(
+    catalog: Catalog, scan: Scan, marks: Marks, rows: t.Dict[str, BackupRow], now: datetime.datetime
+) -> t.List[str]:  # fmt: skip
     """Add the store's backups to ``rows``; return their ids, oldest first. Damaged manifests go to ``scan.damaged``."""
     whole = []
     for backup_id in scan.complete:
         try:
-            row = rows.get(backup_id) or _row(catalog.manifest(backup_id), now)
+            row = rows.get(backup_id) or _row(catalog.manifest(backup_id), marks, now)
         except (IntegrityError, NotFoundError) as error:
             scan.damaged[backup_id] = str(error)
             continue
         row.stores.append(catalog.store.name)
+        row.suspicious = row.suspicious and backup_id not in marks.accepted
+        row.pinned = row.pinned or backup_id in marks.pinned
         rows[backup_id] = row
         whole.append(backup_id)
     return whole
 
 
-def _row(manifest: Manifest, now: datetime.datetime) -> BackupRow:
+def _row(manifest: Manifest, marks: Marks, now: datetime.datetime) -> BackupRow:
     return BackupRow(
         id=manifest.id,
         started=manifest.started,
@@ -190,6 +203,7 @@ def _row(manifest: Manifest, now: datetime.datetime) -> BackupRow:
         bytes=manifest.logical_bytes,
         stored=manifest.stored_bytes,
         components=[c.name for c in manifest.components],
+        suspicious=marks.suspicious(manifest),
     )
 
 
@@ -215,8 +229,8 @@ def _failure(catalog: Catalog, backup_id: str) -> t.Optional[t.Dict[str, t.Any]]
 
 
 def _newest(rows: t.Iterable[BackupRow]) -> t.Tuple[t.Optional[str], t.Optional[int]]:
-    """Id and age of the newest regular backup."""
-    return max(((row.id, row.age) for row in rows if not is_safety(row.id)), default=(None, None))
+    """Id and age of the newest backup that somebody is safer for."""
+    return max(((row.id, row.age) for row in rows if not (is_safety(row.id) or row.suspicious)), default=(None, None))
 
 
 def _stale(age: t.Optional[int], max_age: t.Optional[int]) -> bool:
@@ -227,6 +241,13 @@ def _stale(age: t.Optional[int], max_age: t.Optional[int]) -> bool:
 def _warn(listing: JobListing, result: ListResult) -> None:
     for bad in listing.damaged:
         result.warn("damaged", "store %s: backup %s of job %s is damaged: %s" % (bad.store, bad.id, listing.job, bad.why))
+    for backup in listing.backups:
+        if backup.suspicious:
+            result.warn(
+                SUSPICIOUS,
+                "backup %s of job %s may be of what was lost (fleet-backup show %s); if it is right, fleet-backup accept %s"
+                % (backup.id, listing.job, backup.id, backup.id),
+            )
     for row in listing.stores:
         if row.error is None and row.stale:
             newest = "it has none" if row.newest is None else "its newest is %s" % row.newest

@@ -8,6 +8,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
+from ..anomaly import SUSPICIOUS
 from ..catalog import Catalog, Scan
 from ..errors import (
     ConfirmationNeededError,
@@ -21,6 +22,7 @@ from ..interruption import checkpoint, uninterrupted
 from ..job import Config, Job
 from ..lock import JobLock
 from ..manifest import Manifest
+from ..marks import Marks, read_marks
 from ..options import Amount
 from ..progress import SILENT, Progress
 from ..result import Result, from_iso, utc_now
@@ -134,7 +136,7 @@ def _prune_store(
         scan = catalog.scan()
         pruning.leftovers = find_orphans(catalog, scan, now)
         pruning.finished = [i for i in scan.deleted if i not in scan.complete]
-        manifests = _decide(catalog, scan, job, now, pruning)
+        manifests = _decide(catalog, scan, job, now, pruning, result)
         for backup_id, why in pruning.damaged.items():
             result.warn("damaged", "store %s: %s is damaged and was left alone: %s" % (pruning.store, backup_id, why))
         excess = _excess(pruning, limit)
@@ -171,7 +173,9 @@ def _excess(pruning: StorePruning, limit: t.Optional[Amount]) -> str:
     )
 
 
-def _decide(catalog: Catalog, scan: Scan, job: Job, now: datetime.datetime, pruning: StorePruning) -> t.Dict[str, Manifest]:
+def _decide(
+    catalog: Catalog, scan: Scan, job: Job, now: datetime.datetime, pruning: StorePruning, result: PruneResult
+) -> t.Dict[str, Manifest]:
     """Fill in the verdicts and what is damaged; return the manifests of the others.
 
     What is kept must be there to be worth keeping: as long as a kept backup turns out to lack data, it counts as damaged, and
@@ -184,9 +188,20 @@ def _decide(catalog: Catalog, scan: Scan, job: Job, now: datetime.datetime, prun
             manifests[backup_id] = catalog.manifest(backup_id)
         except (IntegrityError, NotFoundError) as error:
             pruning.damaged[backup_id] = str(error)
+    marks = read_marks(catalog, scan)
+    for problem in marks.problems:
+        result.warn("mark", problem)
+    doubtful = [i for i, m in manifests.items() if marks.suspicious(m)]
+    if doubtful:
+        result.warn(
+            SUSPICIOUS,
+            "store %s: %s may be of what was lost; nothing older goes until somebody has looked: fleet-backup accept %s"
+            % (pruning.store, ", ".join(doubtful), doubtful[-1]),
+            count=len(doubtful),
+        )
     checked: t.Set[str] = set()
     while True:
-        candidates = [_candidate(m) for m in manifests.values()]
+        candidates = [_candidate(m, marks) for m in manifests.values()]
         decisions = decide(candidates, job.retention, now, _timezone(job), pruning.damaged)
         kept = {d.id for d in decisions if d.keep and d.id in manifests}
         lacking = {}
@@ -261,9 +276,17 @@ def _finish(catalog: Catalog, scan: Scan, pruning: StorePruning, progress: Progr
             catalog.keep(verdict.id)
 
 
-def _candidate(manifest: Manifest) -> Candidate:
-    references = frozenset(r["id"] for r in manifest.references)
-    return Candidate(manifest.id, from_iso(manifest.finished), manifest.kind, manifest.tag, manifest.outcome, references)
+def _candidate(manifest: Manifest, marks: Marks) -> Candidate:
+    return Candidate(
+        manifest.id,
+        from_iso(manifest.finished),
+        manifest.kind,
+        manifest.tag,
+        manifest.outcome,
+        frozenset(r["id"] for r in manifest.references),
+        marks.suspicious(manifest),
+        manifest.id in marks.pinned,
+    )
 
 
 def _timezone(job: Job) -> t.Optional[datetime.tzinfo]:

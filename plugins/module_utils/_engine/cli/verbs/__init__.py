@@ -42,6 +42,9 @@ SUMMARIES: t.Dict[str, str] = {
     "verify": "check that stored backups are whole",
     "restore": "bring back a backup, or parts of it",
     "prune": "remove the backups that the retention rules do not keep",
+    "accept": "say that a suspicious backup is as it should be",
+    "pin": "keep a backup whatever the retention rules say",
+    "unpin": "leave a backup to the retention rules again",
     "check": "check the configuration, the sources and the stores",
     "keygen": "make a key pair for encrypted backups",
     "unwrap": "write the file keys of one encrypted backup",
@@ -51,10 +54,10 @@ SUMMARIES: t.Dict[str, str] = {
 
 
 #: Those that have nothing to tell with --quiet as long as all goes well.
-DOING = ("run", "verify", "restore", "prune", "check")
+DOING = ("run", "verify", "restore", "prune", "accept", "pin", "unpin", "check")
 
 
-def load(verb: str) -> Verb:
+def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
     """Return the module of a verb. The import stands in a branch, as in the other registries."""
     if verb == "run":
         from . import run
@@ -92,6 +95,18 @@ def load(verb: str) -> Verb:
         from . import prune
 
         return prune
+    if verb == "accept":
+        from . import accept
+
+        return accept
+    if verb == "pin":
+        from . import pin
+
+        return pin
+    if verb == "unpin":
+        from . import unpin
+
+        return unpin
     if verb == "check":
         from . import check
 

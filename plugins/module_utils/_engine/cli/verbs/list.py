@@ -57,7 +57,11 @@ def _rows(listing: JobListing) -> t.Iterator[t.Tuple[t.Any, ...]]:
         stores = ", ".join(row.stores)
         if row.missing:
             stores += " (not on %s)" % ", ".join(row.missing)
-        outcome = Cell(row.outcome, _COLOURS.get(row.outcome, ""))
+        if row.pinned:
+            stores += ", pinned"
+        outcome = Cell(
+            "suspicious" if row.suspicious else row.outcome, "red" if row.suspicious else _COLOURS.get(row.outcome, "")
+        )
         finished = local_time(from_iso(row.finished))
         yield row.id, finished, span(row.age), size(row.bytes), size(row.stored), outcome, stores
     for failed in listing.failed:
