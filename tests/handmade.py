@@ -71,7 +71,6 @@ def write_backup(store, backup_id, *, host="web1", job="shop", outcome="success"
         raw=len(text),
         stored=len(volume),
         volumes=[m.Volume(**vars(stored["app.tar.gz"]), frames=1)],
-        deltas=[],
         frames=m.FrameTable(**vars(stored["app.frames.json"]), count=1),
         index=m.IndexObject(**vars(stored["app.index.gz"]), table=[len(first), len(last), len(last_line)]),
         facts={"files": 1},

@@ -136,6 +136,14 @@ JOB = (
         default="30d",
     ),
     Option("max_increments", "int", "The same when there are this many increments since the last full one.", minimum=1),
+    Option(
+        "delta_cache",
+        "size",
+        "How much of the last full dumps this host may keep (0600, below C(state_dir)) where it could not read them back from the"
+        " stores, because they are encrypted or far away. Increments of databases are then stored as what has changed since;"
+        " without such a copy, or with V(0), in full.",
+        default="2GiB",
+    ),
     Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
     Option("lock_timeout", "duration", "How long to wait for another run of the same job.", default="0s"),
 )
@@ -219,6 +227,7 @@ class Job:
     timezone: t.Optional[str]
     full_every: int
     max_increments: t.Optional[int]
+    delta_cache: int
     max_age: t.Optional[int]
     lock_timeout: int
 
@@ -336,6 +345,7 @@ def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], proble
         timezone=value["timezone"],
         full_every=value["full_every"],
         max_increments=value["max_increments"],
+        delta_cache=value["delta_cache"],
         max_age=value["max_age"],
         lock_timeout=value["lock_timeout"],
     )

@@ -18,6 +18,8 @@ RESTORE_TXT, RUN_LOG, SUMS = "RESTORE.txt", "run.log", "SHA256SUMS"
 #: How the name of an object ends that holds the facts of a component, and that of any encrypted object.
 FACTS_ENDING = ".facts.json.age"
 SEALED_ENDING = ".age"
+#: How the name of a volume ends whose frames may need a base; encrypted, SEALED_ENDING follows.
+DELTA_ENDING = ".zst-delta"
 
 
 @dataclass
@@ -64,12 +66,16 @@ class Component:
     raw: int
     stored: int
     volumes: t.List[Volume]
-    deltas: t.List[t.Dict[str, t.Any]]
     frames: FrameTable
     index: IndexObject
     #: What was true of the source; of an encrypted backup the object that tells it.
     facts: t.Union[t.Dict[str, t.Any], StoredFile]
     warnings: t.Dict[str, int]
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether frames may need those of the full component in the backup ``base``."""
+        return any(is_delta(volume.name) for volume in self.volumes)
 
     def objects(self) -> t.List[StoredFile]:
         facts = [self.facts] if isinstance(self.facts, StoredFile) else []
@@ -148,6 +154,11 @@ class Manifest:
 def _without_header(items: t.List[t.Tuple[str, t.Any]]) -> t.Dict[str, t.Any]:
     """An object of JSON; ``header`` stands only where there is one."""
     return {key: value for key, value in items if key != "header" or value is not None}
+
+
+def is_delta(volume: str) -> bool:
+    """Whether a volume is of a delta, by its name."""
+    return volume.endswith((DELTA_ENDING, DELTA_ENDING + SEALED_ENDING))
 
 
 def sums_line(sha256: str, name: str) -> bytes:

@@ -11,19 +11,24 @@ from .job import Encryption
 from .manifest import SEALED_ENDING, StoredFile
 
 if t.TYPE_CHECKING:
-    from .archive.component import ObjectWriter
+    from .archive.component import BaseCopy, ObjectWriter
     from .delivery import Delivery
 
     KeepIndex = t.Callable[[ObjectWriter], ObjectWriter]
+    KeepBase = t.Callable[[], t.Optional[BaseCopy]]
 
 
 class Sealer:
     """Begins objects of a backup's folder: encrypted when the job asks for it."""
 
-    def __init__(self, delivery: Delivery, encryption: t.Optional[Encryption], keep_index: t.Optional[KeepIndex] = None) -> None:
+    def __init__(
+        self, delivery: Delivery, encryption: t.Optional[Encryption], keep_index: t.Optional[KeepIndex] = None,
+        keep_base: t.Optional[KeepBase] = None,
+    ) -> None:  # fmt: skip
         self._delivery = delivery
         self._encryption = encryption
         self._keep_index = keep_index
+        self._keep_base = keep_base
 
     @property
     def seals(self) -> bool:
@@ -51,6 +56,10 @@ class Sealer:
     def create_clear(self, name: str) -> ObjectUpload:
         """Begin an object that holds numbers only."""
         return self._delivery.create(name)
+
+    def keep_base(self) -> t.Optional[BaseCopy]:
+        """Begin the private copy of a stream's frames."""
+        return None if self._keep_base is None else self._keep_base()
 
     def put(self, name: str, data: bytes) -> StoredFile:
         """Store a small object that tells of the content."""

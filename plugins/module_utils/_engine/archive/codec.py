@@ -20,6 +20,9 @@ _PROBE_SAMPLES = 16
 _PROBE_SIZE = 2048
 _PROBE_GAIN = 0.97
 
+# Reaches over a prefix of three frames and the frame itself.
+_PREFIX_WINDOW_LOG = 24
+
 _RAW_BLOCK = 1 << 17  # RFC 8878, 3.1.1.2.4: Block_Maximum_Size
 
 
@@ -79,15 +82,32 @@ class ZstdCodec(Codec):
             return _raw_zstd_frame(view)
         return [local.compressor.compress(view, flush)]
 
-    def decompress(self, data: t.Union[bytes, memoryview], raw: int) -> bytes:
+    def compress_against(self, view: memoryview, prefix: t.Union[bytes, memoryview]) -> bytes:
+        """Return a frame that can be decoded only with the same prefix: at most 16 MiB with the frame itself."""
+        parameter = self._zstd.CompressionParameter
+        options = {
+            parameter.compression_level: self._level,
+            parameter.checksum_flag: 1,
+            # What is alike lies megabytes before.
+            parameter.window_log: _PREFIX_WINDOW_LOG,
+            parameter.enable_long_distance_matching: 1,
+        }
+        return t.cast(bytes, self._zstd.compress(view, options=options, zstd_dict=self._prefix(prefix)))
+
+    def decompress(
+        self, data: t.Union[bytes, memoryview], raw: int, prefix: t.Union[bytes, memoryview, None] = None
+    ) -> bytes:  # fmt: skip
         try:
-            decompressor = self._zstd.ZstdDecompressor()
+            decompressor = self._zstd.ZstdDecompressor(None if prefix is None else self._prefix(prefix))
             result: bytes = decompressor.decompress(data, raw + 1)
         except self._zstd.ZstdError as error:
             raise IntegrityError("a zstd frame is damaged: %s" % error) from None
         if len(result) != raw or not decompressor.eof or decompressor.unused_data:
             raise IntegrityError("a zstd frame does not hold the %d bytes it must" % raw)
         return result
+
+    def _prefix(self, raw: t.Union[bytes, memoryview]) -> t.Any:
+        return self._zstd.ZstdDict(raw, is_raw=True).as_prefix
 
 
 class _ZlibCodec(Codec):

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import json
 import typing as t
-from dataclasses import dataclass
 
+from ..errors import FleetBackupError
 from ..job import Compression
-from ..manifest import Component, FrameTable, IndexObject, StoredFile, Volume
-from .codec import Codec, codec
+from ..manifest import DELTA_ENDING, Component, FrameTable, IndexObject, StoredFile, Volume
+from .codec import Codec, ZstdCodec, codec
+from .delta import WORKERS, DeltaEncoder
 from .frames import FrameWriter
 from .index import IndexWriter, Root
-from .previous import PreviousEntries, last_frame
+from .previous import PreviousEntries
+from .references import Base, Parent, References
 from .stream import StreamWriter
 from .tree_writer import TreeWriter
 
@@ -46,56 +46,49 @@ class Creator(t.Protocol):
     def put(self, name: str, data: bytes) -> StoredFile:
         """Store a small object that tells of the content."""
 
-
-@dataclass
-class Parent:
-    """The component of an older backup that this one may build upon.
-
-    ``lines()`` reads its index; ``component_of(id)`` tells of any backup that its entries refer to, or itself.
-    """
-
-    backup_id: str
-    kind: str
-    lines: t.Callable[[], t.Iterator[bytes]]
-    component_of: t.Callable[[str], Component]
+    def keep_base(self) -> t.Optional[BaseCopy]:
+        """Begin a private copy of the frames of a full stream, for the deltas to come; None when they need none."""
 
 
-class References:
-    """What a component uses of older backups: the bytes of each, and the volumes that they lie in."""
+class BaseCopy(t.Protocol):
+    """Takes frames as they are before they are encrypted. Its methods raise nothing: a copy that fails is given up."""
 
-    def __init__(self, parent: Parent) -> None:
-        self._parent = parent
-        self._ends: t.Dict[str, t.List[int]] = {}
-        self._names: t.Dict[str, t.List[str]] = {}
-        self.bytes: t.Dict[str, int] = {}
-        self.volumes: t.Dict[str, t.Set[str]] = {}
+    def write(self, data: t.Union[bytes, memoryview]) -> None: ...
 
-    def add(self, backup_id: str, frame: int, offset: int, size: int) -> None:
-        ends = self._ends.get(backup_id)
-        if ends is None:
-            volumes = self._parent.component_of(backup_id).volumes
-            ends = self._ends[backup_id] = list(itertools.accumulate(v.frames for v in volumes))
-            self._names[backup_id] = [v.name for v in volumes]
-            self.bytes[backup_id] = 0
-            self.volumes[backup_id] = set()
-        self.bytes[backup_id] += size
-        first = bisect.bisect_right(ends, frame)
-        last = bisect.bisect_right(ends, last_frame(frame, offset, size))
-        self.volumes[backup_id].update(self._names[backup_id][first : last + 1])
+    def commit(self, frame_table: bytes) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class _Both:
+    """Writes a volume and the copy that is kept of it."""
+
+    def __init__(self, volume: ObjectWriter, copy: BaseCopy) -> None:
+        self._volume = volume
+        self._copy = copy
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        self._volume.write(data)
+        self._copy.write(data)
 
 
 class ComponentWriter:
     """What a source writes its data into: once, with stream() or with tree().
 
-    ``creator`` begins the objects of the backup's folder. ``parent``: what an increment builds upon.
+    ``creator`` begins the objects of the backup's folder. An increment builds upon ``parent`` if it is a tree, and upon ``base``
+    if it is a stream that is compressed with zstd.
     """
 
     def __init__(
         self, name: str, source: str, backup_id: str, archive_format: str, compression: Compression,
-        creator: Creator, parent: t.Optional[Parent] = None,
+        creator: Creator, parent: t.Optional[Parent] = None, base: t.Optional[Base] = None,
     ) -> None:  # fmt: skip
         self.name = name
         self._parent = parent
+        self._base = base
+        self._upon: t.Union[Parent, Base, None] = None
+        self._delta: t.Optional[DeltaEncoder] = None
+        self._copy: t.Optional[BaseCopy] = None
         #: What is used of older backups; None for a full component.
         self.references: t.Optional[References] = None
         self._source = source
@@ -109,7 +102,15 @@ class ComponentWriter:
     def stream(self, entry_path: bytes, ending: str) -> StreamWriter:
         """Begin a component of shape ``stream``. ``ending`` names what it is, such as ``.sqlite``."""
         stored = codec(self._compression.algorithm, self._compression.level)
-        frames, index = self._begin(self.name + ending + stored.ending, "stream", StreamWriter.format, stored, ())
+        if isinstance(stored, ZstdCodec):
+            self._upon = self._base
+            if self._base is None:
+                self._copy = self._creator.keep_base()
+            else:
+                self._delta = DeltaEncoder(stored, self._base.frames, self._base.anchors)
+                self.references = References.to_all_of(self._base)
+        stored_ending = stored.ending if self._delta is None else DELTA_ENDING
+        frames, index = self._begin(self.name + ending + stored_ending, "stream", StreamWriter.format, stored, ())
         self._content = StreamWriter(frames, index, self._id, entry_path)
         return self._content
 
@@ -129,7 +130,8 @@ class ComponentWriter:
             frames, index = self._begin(self.name + ".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
             self._content = TarWriter(frames, index, self._id)
         if self._parent is not None:
-            self.references = References(self._parent)
+            self._upon = self._parent
+            self.references = References(self._parent.component_of)
             self._content.previous = PreviousEntries(self._parent.lines())
             self._content.refers = self.references.add
         return self._content
@@ -142,18 +144,21 @@ class ComponentWriter:
         content.close()
         frames.close()
         volume = self._volume.commit()
-        table = {"format": 1, "compression": self._codec.name, "volumes": [{"name": volume.name, "frames": frames.table}]}
+        table = {"format": 1, "compression": self._codec.name, "volumes": [{"name": volume.name, "frames": self._rows(frames)}]}
+        table_data = json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n"
         frames_object = self._creator.create_clear(self.name + ".frames.json")
-        frames_object.write(json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n")
+        frames_object.write(table_data)
         frame_table = frames_object.commit()
+        if self._copy is not None:
+            self._copy.commit(table_data)
         place = self._index.close()
         index = self._index_object.commit()
         return Component(
             name=self.name,
             source=self._source,
             shape=self._shape,
-            kind="full" if self.references is None or self._parent is None else self._parent.kind,
-            base=None if self.references is None or self._parent is None else self._parent.backup_id,
+            kind="full" if self._upon is None else self._upon.kind,
+            base=None if self._upon is None else self._upon.backup_id,
             format=content.format,
             compression=self._codec.name,
             entries=self._index.count,
@@ -161,7 +166,6 @@ class ComponentWriter:
             raw=frames.raw,
             stored=volume.size,
             volumes=[Volume(volume.name, volume.size, volume.sha256, volume.header, len(frames.table))],
-            deltas=[],
             frames=FrameTable(frame_table.name, frame_table.size, frame_table.sha256, None, len(frames.table)),
             index=IndexObject(index.name, index.size, index.sha256, index.header, place),
             facts=self._facts(facts),
@@ -178,6 +182,20 @@ class ComponentWriter:
         if self._frames is not None:
             self._frames.abort()
             self._index.abort()
+        if self._copy is not None:
+            self._copy.abort()
+
+    @property
+    def base_trouble(self) -> t.Optional[FleetBackupError]:
+        """Why the base could not be read all the time, so that more was stored than need be."""
+        return None if self._delta is None else self._delta.trouble
+
+    def _rows(self, frames: FrameWriter) -> t.List[t.List[t.Any]]:
+        """The rows of the frame table; in that of a delta the fourth element is the range of the base, or null."""
+        if self._delta is None:
+            return frames.table
+        ranges = self._delta.ranges
+        return [[*row, ranges.get(number)] for number, row in enumerate(frames.table)]
 
     def _begin(
         self, volume: str, shape: str, archive_format: str, stored: Codec, roots: t.Sequence[Root]
@@ -188,7 +206,11 @@ class ComponentWriter:
         index_codec = codec("gzip", 6) if stored.name == "deflate" else stored
         self._volume = self._creator.create(volume)
         self._index_object = self._creator.create_index(self.name + ".index" + index_codec.ending)
-        self._frames = FrameWriter(stored, self._volume)
+        output = self._volume if self._copy is None else _Both(self._volume, self._copy)
+        if self._delta is None:
+            self._frames = FrameWriter(stored, output)
+        else:
+            self._frames = FrameWriter(stored, output, self._delta.encode, WORKERS)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:
             header["roots"] = [root_field(root) for root in roots]

@@ -31,6 +31,8 @@ Literal = t.Callable[[int], t.Iterable[bytes]]
 #: Of a buffer: the end of the frame, and whether it ends a zip member.
 Slice = t.Tuple[int, bool]
 Piece = t.Union[Slice, Literal]
+#: Given the number of a frame, its bytes, and whether it ends a zip member; called by several threads.
+Encode = t.Callable[[int, memoryview, bool], Buffers]
 
 
 class Output(t.Protocol):
@@ -50,13 +52,15 @@ class FrameWriter:
     """Frames for one volume.
 
     The reader writes to ``view`` from ``pos`` on (at most to FRAME) and calls cut() where a frame ends. ``table`` has a row
-    ``[offset, stored, raw]`` for each frame once close() has returned.
+    ``[offset, stored, raw]`` for each frame once close() has returned. ``encode`` takes the place of the codec's compress().
     """
 
-    def __init__(self, codec: Codec, output: Output) -> None:
-        self._codec = codec
+    def __init__(
+        self, codec: Codec, output: Output, encode: t.Optional[Encode] = None, most_workers: int = _MAX_WORKERS
+    ) -> None:  # fmt: skip
+        self._encode: Encode = encode or (lambda _frame, view, last: codec.compress(view, last))
         self._output = output
-        workers = min(cores(), _MAX_WORKERS)
+        workers = min(cores(), most_workers)
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
         self._buffers_left = workers + 3
         self._workers = ThreadPoolExecutor(workers, "compress")
@@ -71,6 +75,8 @@ class FrameWriter:
         self.table: t.List[t.List[int]] = []
         #: Number of the frame that is being filled.
         self.frame = 0
+        # Of the first frame in the buffer.
+        self._first = 0
         #: Bytes handed to frames so far.
         self.raw = 0
         self.view = self._buffer()
@@ -140,7 +146,8 @@ class FrameWriter:
         if self._error:
             raise self._error
         view, pieces = self.view, self._pieces
-        self._pending.put((view, pieces, self._workers.submit(self._compress, view, pieces)))
+        self._pending.put((view, pieces, self._workers.submit(self._compress, self._first, view, pieces)))
+        self._first = self.frame
         self._pieces, self.pos, self._start = [], 0, 0
         self.view = self._buffer()
 
@@ -150,13 +157,13 @@ class FrameWriter:
             return memoryview(bytearray(FRAME))
         return self._free.get()
 
-    def _compress(self, view: memoryview, pieces: t.List[Piece]) -> t.List[Buffers]:
+    def _compress(self, frame: int, view: memoryview, pieces: t.List[Piece]) -> t.List[Buffers]:
         results: t.List[Buffers] = []
         start = 0
         for piece in pieces:
             if not callable(piece):
                 end, last = piece
-                results.append(self._codec.compress(view[start:end], last))
+                results.append(self._encode(frame + len(results), view[start:end], last))
                 start = end
         return results
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import array
 import hashlib
 import json
 import threading
@@ -14,13 +13,18 @@ from ..catalog import Catalog
 from ..errors import IntegrityError, NotFoundError
 from ..manifest import SEALED_ENDING, Component, Manifest, StoredFile
 from ..names import printable
-from .codec import Codec, codec
+from .base import BaseFrames
+from .codec import codec
 from .content import hash_zeros
-from .frames import FRAME, cores
+from .delta import FrameDecoder
+from .frame_table import FrameTable
 from .index import Entry, IndexReader, Root, entry_path
 
 if t.TYPE_CHECKING:
     from ..age.stream import AgeReader
+
+#: Reads ``size`` bytes of a volume from ``offset`` on.
+Fetch = t.Callable[[str, int, int], bytes]
 
 # Backups whose frames are kept decoded ahead at the same time.
 _OPEN_BACKUPS = 4
@@ -76,48 +80,16 @@ def read_stored(catalog: Catalog, backup_id: str, name: str, offset: int = 0, si
     return data
 
 
-class FrameTable:
-    """The frames of a component: where each lies and what it holds, kept compactly."""
-
-    def __init__(self, name: str, data: bytes) -> None:
-        try:
-            value = json.loads(data)
-            self.compression: str = value["compression"]
-            self.volumes: t.List[str] = [v["name"] for v in value["volumes"]]
-            self._rows = array.array("Q", [n for v in value["volumes"] for row in v["frames"] for n in row[:3]])
-            self._ends = []
-            count = 0
-            for volume in value["volumes"]:
-                count += len(volume["frames"])
-                self._ends.append(count)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise IntegrityError("%s: is not a frame table: %s" % (name, error), [name]) from None
-        if len(self._rows) != 3 * count or any(raw > FRAME for raw in self._rows[2::3]):
-            raise IntegrityError("%s: is not a frame table: a frame is larger than any may be" % name, [name])
-
-    def __len__(self) -> int:
-        return len(self._rows) // 3
-
-    def row(self, frame: int) -> t.Tuple[str, int, int, int]:
-        """``(volume, offset, stored, raw)`` of a frame."""
-        number = next(n for n, end in enumerate(self._ends) if frame < end)
-        offset, stored, raw = self._rows[3 * frame : 3 * frame + 3]
-        return self.volumes[number], offset, stored, raw
-
-
 class FrameReader:
     """Decoded frames, by number. Read in order, they are fetched and decoded ahead on all cores."""
 
-    def __init__(self, catalog: Catalog, backup_id: str, table: FrameTable, frames: Codec) -> None:
-        self._catalog = catalog
-        self._id = backup_id
-        self._table = table
-        self._codec = frames
-        self._ahead = cores() + 1
+    def __init__(self, table: FrameTable, decoder: FrameDecoder, fetch: Fetch) -> None:
+        self.table = table
+        self._decoder = decoder
+        self._fetch = fetch
+        self._ahead = decoder.workers + 1
         self._workers: t.Optional[ThreadPoolExecutor] = None
         self._pending: t.Dict[int, Future[t.Union[bytes, memoryview]]] = {}
-        self._sealed: t.Dict[str, AgeReader] = {}
-        self._opening = threading.Lock()
         self._last = -1
         self._current: t.Tuple[int, t.Union[bytes, memoryview]] = (-1, b"")
 
@@ -139,33 +111,46 @@ class FrameReader:
     def _frame(self, frame: int) -> t.Union[bytes, memoryview]:
         if self._current[0] == frame:
             return self._current[1]
-        if not 0 <= frame < len(self._table):
-            raise IntegrityError("the index points to frame %d; there are %d" % (frame, len(self._table)))
+        if not 0 <= frame < len(self.table):
+            raise IntegrityError("the index points to frame %d; there are %d" % (frame, len(self.table)))
         in_order = frame == self._last + 1 and self._last >= 0
         self._last = frame
         for number in [n for n in self._pending if n < frame]:
             del self._pending[number]
         if in_order:
             if self._workers is None:
-                self._workers = ThreadPoolExecutor(cores(), "decode")
-            for number in range(frame, min(frame + self._ahead, len(self._table))):
+                self._workers = ThreadPoolExecutor(self._decoder.workers, "decode")
+            for number in range(frame, min(frame + self._ahead, len(self.table))):
                 if number not in self._pending:
-                    self._pending[number] = self._workers.submit(self._decode, number)
+                    self._pending[number] = self._workers.submit(self.decode, number)
         pending = self._pending.pop(frame, None)
-        data = pending.result() if pending is not None else self._decode(frame)
+        data = pending.result() if pending is not None else self.decode(frame)
         self._current = (frame, data)
         return data
 
-    def _decode(self, frame: int) -> t.Union[bytes, memoryview]:
-        volume, offset, stored, raw = self._table.row(frame)
-        if volume.endswith(SEALED_ENDING):
-            data = self._open_sealed(volume).read(offset, stored)
-        else:
-            data = read_stored(self._catalog, self._id, volume, offset, stored)
+    def decode(self, frame: int) -> t.Union[bytes, memoryview]:
+        """The raw bytes of one frame, fetched and decoded here and now; for several threads."""
+        volume, offset, stored, raw = self.table.row(frame)
+        data = self._fetch(volume, offset, stored)
         try:
-            return self._codec.decompress(data, raw)
+            return self._decoder.decode(frame, data, raw)
         except IntegrityError as error:
-            raise IntegrityError("%s, frame %d: %s" % (volume, frame, error), [volume]) from None
+            raise IntegrityError("%s, frame %d: %s" % (volume, frame, error), error.objects or [volume]) from None
+
+
+class StoredVolumes:
+    """Ranges of the volumes of a backup as they were before they were encrypted."""
+
+    def __init__(self, catalog: Catalog, backup_id: str) -> None:
+        self._catalog = catalog
+        self._id = backup_id
+        self._sealed: t.Dict[str, AgeReader] = {}
+        self._opening = threading.Lock()
+
+    def fetch(self, volume: str, offset: int, size: int) -> bytes:
+        if volume.endswith(SEALED_ENDING):
+            return self._open_sealed(volume).read(offset, size)
+        return read_stored(self._catalog, self._id, volume, offset, size)
 
     def _open_sealed(self, volume: str) -> AgeReader:
         with self._opening:  # with a passphrase it takes a second and a lot of memory: once is enough
@@ -173,6 +158,42 @@ class FrameReader:
             if reader is None:
                 reader = self._sealed[volume] = open_sealed(self._catalog, self._id, volume)
             return reader
+
+
+def open_frames(
+    catalog: Catalog, backup_id: str, component: Component, base: t.Optional[BaseFrames] = None
+) -> FrameReader:  # fmt: skip
+    """The frames of a component; of a delta with its ``base``."""
+    table = FrameTable(component.frames.name, read_object(catalog, backup_id, component.frames.name))
+    decoder = FrameDecoder(codec(component.compression), table, None if base is None else base.joined)
+    return FrameReader(table, decoder, StoredVolumes(catalog, backup_id).fetch)
+
+
+def open_base(catalog: Catalog, backup_id: str, component: Component) -> BaseFrames:
+    """What a delta builds upon: ``component`` of the backup ``backup_id``.
+
+    Raises IntegrityError, as the frames do later; its ``objects`` then begin with the id of that backup.
+    """
+    try:
+        frames = open_frames(catalog, backup_id, component)
+        if frames.table.is_delta:
+            raise IntegrityError("%s is a delta itself, so none can build upon it" % component.name, [component.frames.name])
+    except IntegrityError as error:
+        raise _of_base(backup_id, error) from None
+
+    def decode(frame: int) -> t.Union[bytes, memoryview]:
+        try:
+            return frames.decode(frame)
+        except IntegrityError as error:
+            raise _of_base(backup_id, error) from None
+
+    return BaseFrames(frames.table, decode)
+
+
+def _of_base(backup_id: str, error: IntegrityError) -> IntegrityError:
+    return IntegrityError(
+        "backup %s, which this one builds upon: %s" % (backup_id, error), ["%s/%s" % (backup_id, name) for name in error.objects]
+    )
 
 
 class ComponentReader:
@@ -259,8 +280,16 @@ class ComponentReader:
             if older is None:
                 raise IntegrityError("backup %s, which holds data of this one, has no component %s" % (backup_id, component.name))
             component = older
-        table = FrameTable(component.frames.name, read_object(self._catalog, backup_id, component.frames.name))
-        return FrameReader(self._catalog, backup_id, table, codec(component.compression))
+        base = None
+        if component.is_delta:
+            base = open_base(self._catalog, *self._base_of(component))
+        return open_frames(self._catalog, backup_id, component, base)
+
+    def _base_of(self, component: Component) -> t.Tuple[str, Component]:
+        base = self._catalog.manifest(component.base).component(component.name) if component.base else None
+        if base is None or component.base is None:
+            raise IntegrityError("backup %s, which this one builds upon, has no component %s" % (component.base, component.name))
+        return component.base, base
 
     def _read_sparse(self, entry: Entry, update: t.Callable[[memoryview], t.Any]) -> t.Iterator[memoryview]:
         """The segments' bytes; the holes between them are hashed as zeros."""

@@ -76,6 +76,9 @@ class _Creator:
     def put(self, name: str, data: bytes) -> StoredFile:
         raise NotImplementedError
 
+    def keep_base(self) -> None:
+        return None
+
 
 class _Object:
     """One of the objects that a component leaves, going to ``write``."""

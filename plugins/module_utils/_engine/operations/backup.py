@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import typing as t
@@ -12,8 +13,11 @@ from dataclasses import dataclass, field
 from .. import VERSION
 from ..anomaly import Extent, tables_of
 from ..archive.codec import zstd_module
-from ..archive.component import ComponentWriter, Parent, References
+from ..archive.component import ComponentWriter
 from ..archive.reader import ComponentReader
+from ..archive.references import Parent, References
+from ..base_cache import BaseCache
+from ..bases import BaseChoice, choose_base
 from ..catalog import Catalog, Scan
 from ..delivery import Delivery
 from ..errors import (
@@ -52,6 +56,8 @@ if t.TYPE_CHECKING:
 
 @dataclass
 class ComponentSummary:
+    """``reason`` tells why a component of an increment is full."""
+
     name: str
     source: str
     kind: str
@@ -59,6 +65,7 @@ class ComponentSummary:
     bytes: int
     stored: int
     facts: t.Dict[str, t.Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 @dataclass
@@ -163,6 +170,7 @@ class _Run:
         self._scans: t.Dict[str, Scan] = {}
         self._references: t.List[References] = []
         self._indexes = IndexCache(config.state_dir, job.name)
+        self._bases = BaseCache(config.state_dir, job.name, job.delta_cache)
         self._sources = [self._source(s.driver, s.name, s.options) for s in job.sources]
         self._failures: t.Dict[str, FleetBackupError] = {}
         self._log: t.Optional[RunLog] = None
@@ -247,7 +255,7 @@ class _Run:
             delivery.clean_up([s for s in self._stores if s.name == name])
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
-        self._indexes.keep(self._parents_to_come(backup_id))
+        self._indexes.keep(self._parents_to_come(backup_id) | {c.base for c in components if c.base is not None and c.is_delta})
 
     def _choose_parent(self) -> Choice:
         """Settle the kind of this run."""
@@ -309,17 +317,42 @@ class _Run:
             )  # fmt: skip
         return Parent(parent.id, self._result.kind, ComponentReader(catalog, parent.id, component).lines, component_of)
 
+    def _base(self, parent: t.Optional[Manifest], source: Source, driver: str, delivery: Delivery) -> BaseChoice:
+        """What the delta of a stream can build upon."""
+        algorithm = self._compression().algorithm
+        if parent is None or source.shape != "stream":
+            return BaseChoice()
+        if not self._job.delta_cache:
+            return BaseChoice(reason="delta_cache is 0")
+        if algorithm != "zstd":
+            return BaseChoice(reason="only zstd can compress what has changed alone, not %s" % algorithm)
+        catalog = self._catalogs[delivery.stores[0].name]
+        sealed = self._job.encryption is not None
+        choice = choose_base(self._result.kind, parent, source.name, driver, catalog, self._bases, sealed=sealed)
+        if choice.unexpected:
+            self._result.warn("no-base", "source %s was stored in full: %s" % (source.name, choice.reason))
+        if choice.base is not None:
+            self._say("source %s: builds upon %s" % (source.name, choice.base.backup_id))
+        else:
+            self._say("source %s: in full: %s" % (source.name, choice.reason))
+        return choice
+
     def _sealer(self, component: str, backup_id: str, delivery: Delivery) -> Sealer:
+        keep_base = None
+        far = all(store.local_path() is None for store in delivery.stores)
+        if self._job.delta_cache and (far or self._job.encryption is not None):
+            keep_base = functools.partial(self._bases.copy, backup_id, component, self._say)
         return Sealer(
-            delivery, self._job.encryption, lambda upload: self._indexes.copy(backup_id, component, upload)
+            delivery, self._job.encryption, lambda upload: self._indexes.copy(backup_id, component, upload), keep_base
         )  # fmt: skip
 
     def _read(self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: Delivery) -> Component:
         self._progress.phase("back up %s" % source.name, self._expected(source.name))
         self._say("source %s (%s): begins" % (source.name, driver))
+        choice = self._base(parent, source, driver, delivery)
         writer = ComponentWriter(
             source.name, driver, backup_id, self._job.format, self._compression(), self._sealer(source.name, backup_id, delivery),
-            self._parent(parent, source.name, driver, delivery),
+            self._parent(parent, source.name, driver, delivery), choice.base,
         )  # fmt: skip
         try:
             reading = source.backup(writer, self._progress.advance)
@@ -332,6 +365,10 @@ class _Run:
             raise
         if writer.references is not None:
             self._references.append(writer.references)
+        if writer.base_trouble is not None:
+            self._result.warn(
+                "base-unreadable", "source %s: more was stored than need be: %s" % (source.name, writer.base_trouble)
+            )
         for notice in reading.notices:
             self._result.warnings.append(notice)
             self._result.outcome = WARNING
@@ -341,7 +378,14 @@ class _Run:
         )  # fmt: skip
         self._result.components.append(
             ComponentSummary(
-                component.name, driver, component.kind, component.entries, component.bytes, component.stored, reading.facts
+                component.name,
+                driver,
+                component.kind,
+                component.entries,
+                component.bytes,
+                component.stored,
+                reading.facts,
+                choice.reason,
             )
         )
         return component

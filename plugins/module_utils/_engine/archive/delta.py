@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frames that cost what has changed: compressed with a range of a base's raw bytes as prefix (docs/format.md, Deltas)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import FleetBackupError, IntegrityError
+from .anchors import Anchors
+from .base import BaseFrames, Raw
+from .codec import Buffers, Codec, ZstdCodec
+from .frame_table import FrameTable
+from .frames import FRAME, cores
+
+#: Frames that are compressed or decoded at the same time, at most: each has its prefix in memory, twice for a moment.
+WORKERS = 2
+
+# A frame that takes more than this part of its raw bytes may be smaller without a base.
+_DOUBTFUL = 0.5
+
+
+class DeltaEncoder:
+    """Compresses the frames of a stream, each against what it resembles in the base. encode() is for several threads."""
+
+    def __init__(self, zstd: ZstdCodec, base: BaseFrames, anchors: Anchors) -> None:
+        self._zstd = zstd
+        self._base = base
+        self._anchors = anchors
+        #: By the number of a frame, the first and the last of the base's that it was compressed against.
+        self.ranges: t.Dict[int, t.Tuple[int, int]] = {}
+        #: Why the base could not be read all the time. Frames are then stored without it.
+        self.trouble: t.Optional[FleetBackupError] = None
+
+    def encode(self, frame: int, view: memoryview, last: bool) -> Buffers:
+        """Return the stored form of a frame: all frames of a stream but the last are full."""
+        used = self._anchors.range(view, frame * FRAME, self._base.ends)
+        if used is None:
+            return self._zstd.compress(view, last)
+        try:
+            delta = self._zstd.compress_against(view, self._base.joined(*used))
+        except FleetBackupError as error:
+            self.trouble = self.trouble or error
+            return self._zstd.compress(view, last)
+        if len(delta) > _DOUBTFUL * len(view):
+            plain = self._zstd.compress(view, last)
+            if sum(map(len, plain)) <= len(delta):
+                return plain
+        self.ranges[frame] = used
+        return [delta]
+
+
+class FrameDecoder:
+    """Decodes the frames of a component. For several threads.
+
+    ``prefix``: for a delta, returns the raw bytes of a range of frames of its base.
+    """
+
+    def __init__(self, codec: Codec, table: FrameTable, prefix: t.Optional[t.Callable[[int, int], Raw]] = None) -> None:
+        self._codec = codec
+        self._table = table
+        self._prefix = prefix
+        #: How many threads may decode at the same time.
+        self.workers = min(cores(), WORKERS) if table.is_delta else cores()
+
+    def decode(self, frame: int, data: t.Union[bytes, memoryview], raw: int) -> Raw:
+        """Return the ``raw`` bytes of a frame. Raises IntegrityError, whose ``objects`` are empty unless the base is to blame."""
+        used = self._table.base_range(frame)
+        if used is None:
+            return self._codec.decompress(data, raw)
+        if self._prefix is None or not isinstance(self._codec, ZstdCodec):
+            raise IntegrityError("it needs a base, and has none")
+        return self._codec.decompress(data, raw, self._prefix(*used))

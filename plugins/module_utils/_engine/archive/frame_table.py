@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The frame table of a component as it lies on a store (docs/format.md, Components)."""
+
+from __future__ import annotations
+
+import array
+import json
+import typing as t
+
+from ..errors import IntegrityError
+from ..manifest import is_delta
+from .anchors import WIDEST
+from .frames import FRAME
+
+# The range of a frame that needs no base.
+_NONE = -1
+
+
+class FrameTable:
+    """The frames of a component: where each lies and what it holds, kept compactly."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        try:
+            value = json.loads(data)
+            self.compression: str = value["compression"]
+            self.volumes: t.List[str] = [v["name"] for v in value["volumes"]]
+            self._rows = array.array("Q", [n for v in value["volumes"] for row in v["frames"] for n in row[:3]])
+            self._ranges = array.array("q")
+            self._ends = []
+            count = 0
+            for volume in value["volumes"]:
+                count += len(volume["frames"])
+                self._ends.append(count)
+            if any(map(is_delta, self.volumes)):
+                self._ranges.extend(
+                    n for v in value["volumes"] for row in v["frames"] for n in ((_NONE, _NONE) if row[3] is None else row[3])
+                )
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+            raise IntegrityError("%s: is not a frame table: %s" % (name, error), [name]) from None
+        if len(self._rows) != 3 * count or any(raw > FRAME for raw in self._rows[2::3]):
+            raise IntegrityError("%s: is not a frame table: a frame is larger than any may be" % name, [name])
+        if self._ranges and not self._ranges_are_sound(count):
+            raise IntegrityError("%s: is not a frame table: a frame cannot have such a base" % name, [name])
+
+    def __len__(self) -> int:
+        return len(self._rows) // 3
+
+    def row(self, frame: int) -> t.Tuple[str, int, int, int]:
+        """``(volume, offset, stored, raw)`` of a frame."""
+        number = next(n for n, end in enumerate(self._ends) if frame < end)
+        offset, stored, raw = self._rows[3 * frame : 3 * frame + 3]
+        return self.volumes[number], offset, stored, raw
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether frames may need those of a base."""
+        return len(self._ranges) > 0
+
+    def base_range(self, frame: int) -> t.Optional[t.Tuple[int, int]]:
+        """The first and the last frame of the base that a frame needs; None when it stands for itself."""
+        if not self._ranges or self._ranges[2 * frame] == _NONE:
+            return None
+        return self._ranges[2 * frame], self._ranges[2 * frame + 1]
+
+    def _ranges_are_sound(self, count: int) -> bool:
+        firsts, lasts = self._ranges[::2], self._ranges[1::2]
+        return len(self._ranges) == 2 * count and all(
+            (first == last == _NONE) or 0 <= first <= last < first + WIDEST for first, last in zip(firsts, lasts)
+        )
