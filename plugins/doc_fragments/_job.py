@@ -414,6 +414,13 @@ options:
         description:
           - The same when there are this many increments since the last full one.
         type: int
+      delta_cache:
+        description:
+          - How much of the last full dumps this host may keep (0600, below C(state_dir)) where it could not read them back
+            from the stores, because they are encrypted or far away. Increments of databases are then stored as what has changed
+            since; without such a copy, or with V(0), in full.
+        type: str
+        default: 2GiB
       max_age:
         description:
           - The backup counts as stale when the newest is older than this.

@@ -149,6 +149,7 @@ SPEC: t.Dict[str, t.Any] = {
             "timezone": {"type": "str"},
             "full_every": {"type": "str", "default": "30d"},
             "max_increments": {"type": "int"},
+            "delta_cache": {"type": "str", "default": "2GiB"},
             "max_age": {"type": "str"},
             "lock_timeout": {"type": "str", "default": "0s"},
         },
