@@ -10,7 +10,8 @@ The status file, version 1::
     {"version": 1, "job": "...", "newest_id": "..." or null,
      "confirmed": {"<store>": ["<id>", ...]},
      "operations": {"backup": {"last_run": {result}, "last_success": {result}, "last_failure": {result},
-                               "consecutive_failures": 0}}}
+                               "consecutive_failures": 0}},
+     "samples": {"<store>/<level>": {how far verifying samples came}}}
 
 ``newest_id`` is the newest id that a run ever took, so that ids go on increasing whatever the clock and the stores do.
 ``confirmed`` lists the newest backups that each store confirmed whole, oldest first. A ``last_success`` may have warnings.
@@ -101,6 +102,22 @@ class State:
             for store in stores:
                 ids = set(status["confirmed"].get(store, [])) | {backup_id}
                 status["confirmed"][store] = sorted(ids)[-KEPT_IDS:]
+
+        self._change(job_name, record)
+
+    def sample(self, job_name: str, key: str) -> t.Dict[str, t.Any]:
+        """How far verifying samples came, as keep_sample() left it; empty when it never ran. ``key``: store and level."""
+        samples = self.read_status(job_name).get("samples")
+        value = samples.get(key) if isinstance(samples, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    def keep_sample(self, job_name: str, key: str, position: t.Dict[str, t.Any]) -> None:
+        """Record how far verifying samples came."""
+
+        def record(status: t.Dict[str, t.Any]) -> None:
+            if not isinstance(status.get("samples"), dict):
+                status["samples"] = {}
+            status["samples"][key] = position
 
         self._change(job_name, record)
 
