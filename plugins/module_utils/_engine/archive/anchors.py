@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding again what was in another dump, wherever it lies now: sampled fingerprints of a base, and the range that a frame needs.
+"""Finding again what was in another dump, wherever it lies now: sampled fingerprints of a base, and the run that a frame needs.
 
 Content decides what is sampled: the 32 bytes after each occurrence of a rare pair of bytes, so that a row is sampled wherever it
 was shifted to. The pairs are chosen from the base itself. However large the base, there are at most SAMPLES.
@@ -19,8 +19,8 @@ import zlib
 #: Fingerprints that are kept of a base, 8 bytes each.
 SAMPLES = 1 << 17
 
-#: The prefix of a frame is at most so many frames of the base (docs/format.md, Frames).
-WIDEST = 3
+#: The prefix of a frame is at most this long (docs/format.md, Deltas).
+LONGEST = 8 << 20
 
 _LENGTH = 32
 
@@ -42,8 +42,12 @@ _MOST_MATCHES = 1 << 14
 # With fewer samples in a frame, that none is known says nothing.
 _FEW = 4
 
-# Overlaps that are smaller than this are not worth one more frame of the base.
-_SLIVER = 512
+# Where most is known is looked for in steps of so many bytes.
+_STEP = 20
+_STEPS = LONGEST >> _STEP
+
+# A prefix is longer than its outermost hits tell: a few rows may have been deleted or inserted beyond them.
+_MARGIN = 64 << 10
 
 _MAGIC = b"fleet.backup anchors 1\n"
 
@@ -64,29 +68,28 @@ class Anchors:
     def __len__(self) -> int:
         return len(self._table)
 
-    def range(self, data: Raw, start: int, ends: t.Sequence[int]) -> t.Optional[t.Tuple[int, int]]:
-        """The first and the last frame of the base that a new frame resembles; None when it is new.
+    def run(self, data: Raw, start: int, size: int) -> t.Optional[t.Tuple[int, int]]:
+        """``(start, size)`` of the run of the base that a new frame resembles; None when it is new.
 
-        ``data`` are its bytes, ``start`` is their position in the new stream; ``ends`` are where the frames of the base end.
+        ``data`` are its bytes, ``start`` is their position in the new stream; ``size`` is that of the base.
         """
         hits, sampled = self._find(data)
         if not hits:
-            return _same_place(start, len(data), ends) if sampled < _FEW else None
-        votes = collections.Counter(bisect.bisect_right(ends, position) for _, position in hits)
-        # What a few stray rows resemble is not worth a frame.
-        frames = sorted(frame for frame, count in votes.items() if count * 64 >= len(hits)) or sorted(votes)
-        low = max(frames, key=lambda frame: sum(votes[frame + n] for n in range(WIDEST)))
-        high = max(frame for frame in frames if frame < low + WIDEST)
-        voted = sum(votes[frame] for frame in range(low, high + 1))
-        if len(hits) * 4 < sampled and voted * 2 < len(hits) + _FEW:
+            # Where nothing is sampled, the same place is the best guess.
+            return _run(start, start + len(data), size) if sampled < _FEW else None
+        votes = collections.Counter(position >> _STEP for _, position in hits)
+        # A few stray rows are not worth a longer run.
+        steps = sorted(step for step, count in votes.items() if count * 64 >= len(hits)) or sorted(votes)
+        low = max(steps, key=lambda step: sum(votes[step + n] for n in range(_STEPS)))
+        high = max(step for step in steps if step < low + _STEPS)
+        inside = [hit for hit in hits if low <= hit[1] >> _STEP <= high]
+        if len(hits) * 4 < sampled and len(inside) * 2 < len(hits) + _FEW:
             return None  # rows that are alike by chance, all over the base
-        inside = [hit for hit in hits if low <= bisect.bisect_right(ends, hit[1]) <= high]
         # To the ends of the new frame, as far from the outermost hits as there.
-        first = inside[0][1] - inside[0][0] + _SLIVER
-        last = inside[-1][1] + len(data) - inside[-1][0] - _SLIVER
-        low = min(low, max(bisect.bisect_right(ends, max(first, 0)), high - WIDEST + 1))
-        high = max(high, min(bisect.bisect_right(ends, last), low + WIDEST - 1, len(ends) - 1))
-        return low, high
+        places = [position for _, position in inside]
+        first = min([places[0] - inside[0][0], *places])
+        last = max([places[-1] - inside[-1][0] + len(data), *places])
+        return _run(max(first, low << _STEP) if last - first > LONGEST else first, last, size)
 
     def to_bytes(self) -> bytes:
         table = self._table[:]
@@ -195,9 +198,8 @@ def _choose_pair(data: Raw) -> t.Optional[bytes]:
     return best
 
 
-def _same_place(start: int, size: int, ends: t.Sequence[int]) -> t.Optional[t.Tuple[int, int]]:
-    """The frames of the base where a new frame has its place."""
-    first = bisect.bisect_right(ends, start)
-    if first >= len(ends):
-        return None
-    return first, min(bisect.bisect_left(ends, start + size), first + WIDEST - 1, len(ends) - 1)
+def _run(first: int, last: int, size: int) -> t.Optional[t.Tuple[int, int]]:
+    """The run from ``first`` to ``last`` with its margins, as far as there is such a place in a base of this size."""
+    first = max(first - _MARGIN, 0)
+    last = min(last + _MARGIN, first + LONGEST, size)
+    return (first, last - first) if first < last else None

@@ -1,40 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of a delta: frames of an older, full component, decoded when they are needed."""
+"""The base of a delta: the bytes of an older, full component, decoded when they are needed."""
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import threading
 import typing as t
 from concurrent.futures import Future
 
 from ..errors import IntegrityError
-from .anchors import WIDEST
 from .frame_table import FrameTable
 
-# Frames of a new dump go through those of its base nearly in order: what lies in two ranges is decoded once.
+# Frames of a new dump go through those of its base nearly in order: what lies in two runs is decoded once.
 _KEPT = 4
 
 Raw = t.Union[bytes, memoryview]
 
 
 class BaseFrames:
-    """Ranges of the raw bytes of a base, for several threads. ``decode`` returns those of one frame."""
+    """The raw bytes of a base, for several threads. ``decode`` returns those of one frame."""
 
     def __init__(self, table: FrameTable, decode: t.Callable[[int], Raw]) -> None:
         self._decode = decode
         self._lock = threading.Lock()
         # The last used is the last.
         self._kept: t.Dict[int, Future[Raw]] = {}
-        #: Where each frame ends in the stream.
-        self.ends = list(itertools.accumulate(table.row(frame)[3] for frame in range(len(table))))
+        self._ends = list(itertools.accumulate(table.row(frame)[3] for frame in range(len(table))))
+        #: All raw bytes.
+        self.size = self._ends[-1] if self._ends else 0
 
-    def joined(self, first: int, last: int) -> Raw:
-        """The raw bytes of the frames ``first`` to ``last``. Raises what ``decode`` raises; IntegrityError for no such range."""
-        if not 0 <= first <= last < len(self.ends) or last - first >= WIDEST:
-            raise IntegrityError("frames %d to %d of the base are no prefix; it has %d" % (first, last, len(self.ends)))
-        parts = [self._frame(number) for number in range(first, last + 1)]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def read(self, start: int, size: int) -> Raw:
+        """``size`` bytes from ``start`` on. Raises what ``decode`` raises; IntegrityError when there are fewer."""
+        if not 0 <= start <= start + size <= self.size:
+            raise IntegrityError("its base has %d bytes, not those from %d to %d" % (self.size, start, start + size))
+        parts = []
+        frame = bisect.bisect_right(self._ends, start)
+        while size:
+            end = self._ends[frame]
+            data = memoryview(self._frame(frame))
+            part = data[len(data) - (end - start) :][:size]
+            parts.append(part)
+            start, size, frame = start + len(part), size - len(part), frame + 1
+        return b"".join(parts)
 
     def _frame(self, number: int) -> Raw:
         with self._lock:

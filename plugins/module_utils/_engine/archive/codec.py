@@ -82,7 +82,7 @@ class ZstdCodec(Codec):
             return _raw_zstd_frame(view)
         return [local.compressor.compress(view, flush)]
 
-    def compress_against(self, view: memoryview, prefix: t.Union[bytes, memoryview]) -> bytes:
+    def compress_against(self, view: memoryview, prefix: t.Any) -> bytes:
         """Return a frame that can be decoded only with the same prefix: at most 16 MiB with the frame itself."""
         parameter = self._zstd.CompressionParameter
         options = {
@@ -92,13 +92,11 @@ class ZstdCodec(Codec):
             parameter.window_log: _PREFIX_WINDOW_LOG,
             parameter.enable_long_distance_matching: 1,
         }
-        return t.cast(bytes, self._zstd.compress(view, options=options, zstd_dict=self._prefix(prefix)))
+        return t.cast(bytes, self._zstd.compress(view, options=options, zstd_dict=prefix))
 
-    def decompress(
-        self, data: t.Union[bytes, memoryview], raw: int, prefix: t.Union[bytes, memoryview, None] = None
-    ) -> bytes:  # fmt: skip
+    def decompress(self, data: t.Union[bytes, memoryview], raw: int, prefix: t.Any = None) -> bytes:
         try:
-            decompressor = self._zstd.ZstdDecompressor(None if prefix is None else self._prefix(prefix))
+            decompressor = self._zstd.ZstdDecompressor(prefix)
             result: bytes = decompressor.decompress(data, raw + 1)
         except self._zstd.ZstdError as error:
             raise IntegrityError("a zstd frame is damaged: %s" % error) from None
@@ -106,7 +104,8 @@ class ZstdCodec(Codec):
             raise IntegrityError("a zstd frame does not hold the %d bytes it must" % raw)
         return result
 
-    def _prefix(self, raw: t.Union[bytes, memoryview]) -> t.Any:
+    def prefix(self, raw: t.Union[bytes, memoryview]) -> t.Any:
+        """What frames can be compressed against. It is a copy: best nobody else holds ``raw`` any longer."""
         return self._zstd.ZstdDict(raw, is_raw=True).as_prefix
 
 

@@ -9,8 +9,9 @@ import typing as t
 from ..errors import FleetBackupError
 from ..job import Compression
 from ..manifest import DELTA_ENDING, Component, FrameTable, IndexObject, StoredFile, Volume
+from . import delta
 from .codec import Codec, ZstdCodec, codec
-from .delta import WORKERS, DeltaEncoder
+from .delta import DeltaEncoder
 from .frames import FrameWriter
 from .index import IndexWriter, Root
 from .previous import PreviousEntries
@@ -191,11 +192,11 @@ class ComponentWriter:
         return None if self._delta is None else self._delta.trouble
 
     def _rows(self, frames: FrameWriter) -> t.List[t.List[t.Any]]:
-        """The rows of the frame table; in that of a delta the fourth element is the range of the base, or null."""
+        """The rows of the frame table; in that of a delta the fourth element is the run of the base, or null."""
         if self._delta is None:
             return frames.table
-        ranges = self._delta.ranges
-        return [[*row, ranges.get(number)] for number, row in enumerate(frames.table)]
+        runs = self._delta.runs
+        return [[*row, runs.get(number)] for number, row in enumerate(frames.table)]
 
     def _begin(
         self, volume: str, shape: str, archive_format: str, stored: Codec, roots: t.Sequence[Root]
@@ -210,7 +211,7 @@ class ComponentWriter:
         if self._delta is None:
             self._frames = FrameWriter(stored, output)
         else:
-            self._frames = FrameWriter(stored, output, self._delta.encode, WORKERS)
+            self._frames = FrameWriter(stored, output, delta.FRAME, self._delta.encode, delta.WORKERS)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:
             header["roots"] = [root_field(root) for root in roots]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames that cost what has changed: compressed with a range of a base's raw bytes as prefix (docs/format.md, Deltas)."""
+"""Frames that cost what has changed: compressed with a run of a base's raw bytes as prefix (docs/format.md, Deltas)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from .anchors import Anchors
 from .base import BaseFrames, Raw
 from .codec import Buffers, Codec, ZstdCodec
 from .frame_table import FrameTable
-from .frames import FRAME, cores
+from .frames import cores
+
+#: A frame of a delta holds so many bytes, fewer than others, because it is not alone in memory: there is its prefix, and a part
+#: of the base that the prefix is taken from.
+FRAME = 2 << 20
 
 #: Frames that are compressed or decoded at the same time, at most: each has its prefix in memory, twice for a moment.
 WORKERS = 2
@@ -26,33 +30,34 @@ class DeltaEncoder:
         self._zstd = zstd
         self._base = base
         self._anchors = anchors
-        #: By the number of a frame, the first and the last of the base's that it was compressed against.
-        self.ranges: t.Dict[int, t.Tuple[int, int]] = {}
+        #: By the number of a frame, start and size of the run of the base that it was compressed against.
+        self.runs: t.Dict[int, t.Tuple[int, int]] = {}
         #: Why the base could not be read all the time. Frames are then stored without it.
         self.trouble: t.Optional[FleetBackupError] = None
 
     def encode(self, frame: int, view: memoryview, last: bool) -> Buffers:
         """Return the stored form of a frame: all frames of a stream but the last are full."""
-        used = self._anchors.range(view, frame * FRAME, self._base.ends)
+        used = self._anchors.run(view, frame * FRAME, self._base.size)
         if used is None:
             return self._zstd.compress(view, last)
         try:
-            delta = self._zstd.compress_against(view, self._base.joined(*used))
+            prefix = self._zstd.prefix(self._base.read(*used))
         except FleetBackupError as error:
             self.trouble = self.trouble or error
             return self._zstd.compress(view, last)
+        delta = self._zstd.compress_against(view, prefix)
         if len(delta) > _DOUBTFUL * len(view):
             plain = self._zstd.compress(view, last)
             if sum(map(len, plain)) <= len(delta):
                 return plain
-        self.ranges[frame] = used
+        self.runs[frame] = used
         return [delta]
 
 
 class FrameDecoder:
     """Decodes the frames of a component. For several threads.
 
-    ``prefix``: for a delta, returns the raw bytes of a range of frames of its base.
+    ``prefix``: for a delta, returns raw bytes of its base, given where they start and how many they are.
     """
 
     def __init__(self, codec: Codec, table: FrameTable, prefix: t.Optional[t.Callable[[int, int], Raw]] = None) -> None:
@@ -64,9 +69,9 @@ class FrameDecoder:
 
     def decode(self, frame: int, data: t.Union[bytes, memoryview], raw: int) -> Raw:
         """Return the ``raw`` bytes of a frame. Raises IntegrityError, whose ``objects`` are empty unless the base is to blame."""
-        used = self._table.base_range(frame)
+        used = self._table.base_run(frame)
         if used is None:
             return self._codec.decompress(data, raw)
         if self._prefix is None or not isinstance(self._codec, ZstdCodec):
             raise IntegrityError("it needs a base, and has none")
-        return self._codec.decompress(data, raw, self._prefix(*used))
+        return self._codec.decompress(data, raw, self._codec.prefix(self._prefix(*used)))

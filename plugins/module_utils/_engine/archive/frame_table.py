@@ -9,11 +9,11 @@ import typing as t
 
 from ..errors import IntegrityError
 from ..manifest import is_delta
-from .anchors import WIDEST
+from .anchors import LONGEST
 from .frames import FRAME
 
-# The range of a frame that needs no base.
-_NONE = -1
+# The run of a frame that needs no base.
+_NONE = (-1, -1)
 
 
 class FrameTable:
@@ -25,21 +25,21 @@ class FrameTable:
             self.compression: str = value["compression"]
             self.volumes: t.List[str] = [v["name"] for v in value["volumes"]]
             self._rows = array.array("Q", [n for v in value["volumes"] for row in v["frames"] for n in row[:3]])
-            self._ranges = array.array("q")
+            self._runs = array.array("q")
             self._ends = []
             count = 0
             for volume in value["volumes"]:
                 count += len(volume["frames"])
                 self._ends.append(count)
             if any(map(is_delta, self.volumes)):
-                self._ranges.extend(
-                    n for v in value["volumes"] for row in v["frames"] for n in ((_NONE, _NONE) if row[3] is None else row[3])
+                self._runs.extend(
+                    n for v in value["volumes"] for row in v["frames"] for n in (_NONE if row[3] is None else row[3])
                 )
         except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
             raise IntegrityError("%s: is not a frame table: %s" % (name, error), [name]) from None
         if len(self._rows) != 3 * count or any(raw > FRAME for raw in self._rows[2::3]):
             raise IntegrityError("%s: is not a frame table: a frame is larger than any may be" % name, [name])
-        if self._ranges and not self._ranges_are_sound(count):
+        if self._runs and not self._runs_are_sound(count):
             raise IntegrityError("%s: is not a frame table: a frame cannot have such a base" % name, [name])
 
     def __len__(self) -> int:
@@ -54,16 +54,14 @@ class FrameTable:
     @property
     def is_delta(self) -> bool:
         """Whether frames may need those of a base."""
-        return len(self._ranges) > 0
+        return len(self._runs) > 0
 
-    def base_range(self, frame: int) -> t.Optional[t.Tuple[int, int]]:
-        """The first and the last frame of the base that a frame needs; None when it stands for itself."""
-        if not self._ranges or self._ranges[2 * frame] == _NONE:
+    def base_run(self, frame: int) -> t.Optional[t.Tuple[int, int]]:
+        """``(start, size)`` of the raw bytes of the base that a frame needs; None when it stands for itself."""
+        if not self._runs or self._runs[2 * frame] < 0:
             return None
-        return self._ranges[2 * frame], self._ranges[2 * frame + 1]
+        return self._runs[2 * frame], self._runs[2 * frame + 1]
 
-    def _ranges_are_sound(self, count: int) -> bool:
-        firsts, lasts = self._ranges[::2], self._ranges[1::2]
-        return len(self._ranges) == 2 * count and all(
-            (first == last == _NONE) or 0 <= first <= last < first + WIDEST for first, last in zip(firsts, lasts)
-        )
+    def _runs_are_sound(self, count: int) -> bool:
+        runs = zip(self._runs[::2], self._runs[1::2])
+        return len(self._runs) == 2 * count and all(run == _NONE or (run[0] >= 0 and 0 < run[1] <= LONGEST) for run in runs)

@@ -51,13 +51,15 @@ def cores() -> int:
 class FrameWriter:
     """Frames for one volume.
 
-    The reader writes to ``view`` from ``pos`` on (at most to FRAME) and calls cut() where a frame ends. ``table`` has a row
+    The reader writes to ``view`` from ``pos`` on (at most to its end) and calls cut() where a frame ends. ``table`` has a row
     ``[offset, stored, raw]`` for each frame once close() has returned. ``encode`` takes the place of the codec's compress().
     """
 
     def __init__(
-        self, codec: Codec, output: Output, encode: t.Optional[Encode] = None, most_workers: int = _MAX_WORKERS
+        self, codec: Codec, output: Output, size: int = FRAME, encode: t.Optional[Encode] = None,
+        most_workers: int = _MAX_WORKERS,
     ) -> None:  # fmt: skip
+        self._size = size
         self._encode: Encode = encode or (lambda _frame, view, last: codec.compress(view, last))
         self._output = output
         workers = min(cores(), most_workers)
@@ -87,15 +89,15 @@ class FrameWriter:
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         """Copy ``data`` into frames, cutting them only where they are full."""
         end = self.pos + len(data)
-        if end <= FRAME:
+        if end <= self._size:
             self.view[self.pos : end] = data
             self.pos = end
             return
         rest = memoryview(data)
         while rest:
-            if self.pos == FRAME:
+            if self.pos == self._size:
                 self.cut()
-            count = min(FRAME - self.pos, len(rest))
+            count = min(self._size - self.pos, len(rest))
             self.view[self.pos : self.pos + count] = rest[:count]
             self.pos += count
             rest = rest[count:]
@@ -154,7 +156,7 @@ class FrameWriter:
     def _buffer(self) -> memoryview:
         if self._buffers_left and self._free.empty():
             self._buffers_left -= 1
-            return memoryview(bytearray(FRAME))
+            return memoryview(bytearray(self._size))
         return self._free.get()
 
     def _compress(self, frame: int, view: memoryview, pieces: t.List[Piece]) -> t.List[Buffers]:

@@ -165,7 +165,7 @@ def open_frames(
 ) -> FrameReader:  # fmt: skip
     """The frames of a component; of a delta with its ``base``."""
     table = FrameTable(component.frames.name, read_object(catalog, backup_id, component.frames.name))
-    decoder = FrameDecoder(codec(component.compression), table, None if base is None else base.joined)
+    decoder = FrameDecoder(codec(component.compression), table, None if base is None else base.read)
     return FrameReader(table, decoder, StoredVolumes(catalog, backup_id).fetch)
 
 
