@@ -14,6 +14,9 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Folder:
     """An open folder. Every method takes the name of one thing in it, follows no link and raises OSError."""
 
+    #: Whether there are fifos and device nodes.
+    HAS_SPECIAL = True
+
     __slots__ = ("fd",)
 
     def __init__(self, fd: int) -> None:

@@ -15,6 +15,9 @@ _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 class Folder:
     """An open folder. Every method takes the name of one thing in it, follows no link and raises OSError."""
 
+    #: Whether there are fifos and device nodes.
+    HAS_SPECIAL = False
+
     __slots__ = ("path",)
 
     def __init__(self, path: str) -> None:

@@ -19,7 +19,7 @@ from ..names import printable
 from ..system.folder import Folder, mount_points
 from .extra import Extras, ExtraSearch
 from .judge import Judge, Verdict
-from .listing import DEVICES, DIRECTORY, LINK, listing
+from .listing import DEVICES, DIRECTORY, FIFO, LINK, listing
 from .metadata import Permissions
 from .select import Selection
 
@@ -149,10 +149,8 @@ class Comparison:
                     name = yield from self._begin(path, stack)
                 if entry["type"] == DIRECTORY:
                     yield from self._directory(stack, name, path, entry, is_parent)
-                elif entry["type"] not in DEVICES or self._permissions.devices:
+                elif self._is_allowed(path, entry["type"]):
                     yield self._other(stack[-1], name, path, entry)
-                else:
-                    self._permissions.miss("device-skipped", path)
             while stack:
                 yield from self._leave(stack)
         finally:
@@ -273,6 +271,15 @@ class Comparison:
         else:
             self._add_holder(Holder(place, folder))
         return Frame(self.holders[place], b"", path, entry, self.holders[place].folder)
+
+    def _is_allowed(self, path: bytes, kind: str) -> bool:
+        if kind in DEVICES and not self._permissions.devices:
+            self._permissions.miss("device-skipped", path)
+            return False
+        if kind == FIFO and not Folder.HAS_SPECIAL:
+            self._permissions.miss("special-skipped", path)
+            return False
+        return True
 
     def _other(self, frame: Frame, name: bytes, path: bytes, entry: Entry) -> Step:
         if frame.live is None:

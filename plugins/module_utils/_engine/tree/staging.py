@@ -22,6 +22,7 @@ from ..errors import LockedError, RestoreError
 from ..names import printable
 from ..system import list_xattrs, lock_file, remove_xattr
 from ..system.folder import Folder
+from .beneath import Beneath, link, move
 from .metadata import Metadata, Permissions
 from .remove import remove_tree
 
@@ -46,9 +47,6 @@ commit.jsonl: each of its lines names a place ("path", relative to the folder ab
   "set":     "was" holds the mode, owner and times that <path> had.
 With staged.jsonl or done.jsonl instead there is nothing to put back. Then remove this folder.
 """
-
-# Links to files that are not one's own may be forbidden (fs.protected_hardlinks), or there are none on this file system.
-_NO_LINK = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV)
 
 Step = t.Dict[str, t.Any]
 
@@ -76,7 +74,7 @@ class Staging:
         self._where = where
         self._name = name
         self._permissions = permissions
-        self._parents: t.List[t.Tuple[bytes, Folder]] = []
+        self._beneath = Beneath(holder)
         self._gives_up = False
         self._kept = False
         self._finished = False
@@ -185,14 +183,14 @@ class Staging:
                 self._do(step, path)
             except OSError as error:
                 raise self._error(path, "cannot be put in place", error) from None
-        self._close_parents()
+        self._beneath.close()
 
     def undo(self) -> None:
         """Put back what was there. Idempotent; what cannot be put back is tried again by the next call."""
         if self._folder.state(_COMMIT) is None:
             return
         problems = self._for_each(self._take_back) + self._for_each(self._reset)
-        self._close_parents()
+        self._beneath.close()
         if not problems and self._old.names():
             problems.append("%s: the plan of the restore is damaged" % printable(self._where))
         self._kept = bool(problems)
@@ -219,7 +217,7 @@ class Staging:
         _own.discard(self._name)
 
     def _close(self) -> None:
-        self._close_parents()
+        self._beneath.close()
         if hasattr(self, "_plan"):
             self._plan.close()
         for folder in (getattr(self, "new", None), getattr(self, "_old", None), self._folder):
@@ -228,7 +226,7 @@ class Staging:
         os.close(self._lock)
 
     def _do(self, step: Step, path: bytes) -> None:
-        folder, name = self._parent(path)
+        folder, name = self._beneath.reach(path)
         what = step["do"]
         if what == SET:
             if step["new"] is not None:
@@ -244,12 +242,12 @@ class Staging:
         elif there is not None:
             self._put_aside(folder, name, unit, there, what == REPLACE)
         if what != REMOVE:
-            _move(self.new, unit, folder, name)
+            move(self.new, unit, folder, name)
 
     def _put_aside(self, folder: Folder, name: bytes, unit: bytes, there: os.stat_result, follows: bool) -> None:
         # The old one stays in its place until the new one takes it: at no time is there nothing.
-        if not follows or not _link(folder, name, self._old, unit, there, self.new.state(unit)):
-            _move(folder, name, self._old, unit)
+        if not follows or not link(folder, name, self._old, unit, there, self.new.state(unit)):
+            move(folder, name, self._old, unit)
 
     def _for_each(self, take_back: t.Callable[[Step, bytes], None]) -> t.List[str]:
         """Do something for every step of the plan; return what went wrong."""
@@ -269,16 +267,16 @@ class Staging:
     def _take_back(self, step: Step, path: bytes) -> None:
         if step["do"] == SET:
             return
-        folder, name = self._parent(path)
+        folder, name = self._beneath.reach(path)
         unit = step["unit"].encode("ascii")
         old = self._old.state(unit)
         if step["do"] != REMOVE and self.new.state(unit) is None:
             # Back to new/ with it, so that a second undoing sees that this step has been taken back.
             there = folder.state(name)
-            if there is not None and (old is None or not _link(folder, name, self.new, unit, there, old)):
-                _move(folder, name, self.new, unit)
+            if there is not None and (old is None or not link(folder, name, self.new, unit, there, old)):
+                move(folder, name, self.new, unit)
         if old is not None:
-            _move(self._old, unit, folder, name)
+            move(self._old, unit, folder, name)
             if self._old.state(unit) is not None:
                 # The same file under both names: a rename leaves both.
                 self._old.remove(unit)
@@ -288,7 +286,7 @@ class Staging:
             self._correct(path, Metadata.from_json(step["was"]))
 
     def _correct(self, path: bytes, metadata: Metadata) -> None:
-        folder, name = self._parent(path)
+        folder, name = self._beneath.reach(path)
         place = os.path.join(self._where, path)
         if not path:
             self._permissions.correct(folder.handle, metadata, place)
@@ -308,25 +306,6 @@ class Staging:
             self._permissions.correct(fd, metadata, place)
         finally:
             os.close(fd)
-
-    def _parent(self, path: bytes) -> t.Tuple[Folder, bytes]:
-        """The folder that ``path`` lies in, reached without following a link, and its name there. It stays open for the next."""
-        if path and any(part in (b"", b".", b"..") or b"\0" in part for part in path.split(b"/")):
-            raise PermissionError(errno.EPERM, "the plan leads out of the folder")
-        parent, _slash, name = path.rpartition(b"/")
-        while self._parents and not (parent == self._parents[-1][0] or parent.startswith(self._parents[-1][0] + b"/")):
-            self._parents.pop()[1].close()
-        reached, folder = self._parents[-1] if self._parents else (b"", self._holder)
-        rest = parent[len(reached) :].strip(b"/")
-        for part in rest.split(b"/") if rest else ():
-            reached = reached + b"/" + part if reached else part
-            folder = folder.folder(part)
-            self._parents.append((reached, folder))
-        return folder, name
-
-    def _close_parents(self) -> None:
-        while self._parents:
-            self._parents.pop()[1].close()
 
     def _first_times(self, plan: bytes) -> t.Optional[t.Tuple[int, int]]:
         """The times that the holder had before anything was staged; None when the power failed before that was on the disk."""
@@ -403,35 +382,3 @@ def recover(holder: Folder, where: bytes, permissions: Permissions) -> t.List[st
             staging.finish()
             told.append("%s: a restore that had been interrupted there was undone" % printable(where))
     return told
-
-
-def _link(
-    folder: Folder, name: bytes, to: Folder, new: bytes, there: os.stat_result, follower: t.Optional[os.stat_result]
-) -> bool:  # fmt: skip
-    """Give what is there a second name, so that ``follower`` can take its place in one step; False where that cannot be."""
-    if stat.S_ISDIR(there.st_mode) or follower is None or stat.S_ISDIR(follower.st_mode):
-        return False
-    try:
-        folder.link(name, to, new)
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
-        return False
-    return True
-
-
-def _move(folder: Folder, name: bytes, to: Folder, new: bytes) -> None:
-    """Rename; a folder that its owner may not write cannot be moved, so it is made writable for that moment."""
-    try:
-        folder.rename(name, to, new)
-    except PermissionError:
-        info = folder.state(name)
-        if info is None or not stat.S_ISDIR(info.st_mode) or info.st_mode & stat.S_IWUSR:
-            raise
-        folder.set_mode(name, stat.S_IMODE(info.st_mode) | stat.S_IWUSR)
-        try:
-            folder.rename(name, to, new)
-        except OSError:
-            folder.set_mode(name, stat.S_IMODE(info.st_mode))
-            raise
-        to.set_mode(new, stat.S_IMODE(info.st_mode))
