@@ -17,7 +17,9 @@ from ..manifest import SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import printable
 from ..progress import SILENT, Progress
 from ..result import Result
+from ..state import State
 from .place import bare_catalog, open_catalog
+from .sampling import Coverage, Round
 
 #: ``quick``: all objects are there with their sizes. ``hashes``: all are what was stored. ``data``: all frames decode, and every
 #: entry is what was backed up.
@@ -74,8 +76,12 @@ class VerifiedBackup:
 
 @dataclass
 class VerifyResult(Result):
+    """``sample``: the share that was asked for; then ``coverage`` tells of each store how much that was and what is covered."""
+
     level: str = "data"
+    sample: t.Optional[float] = None
     backups: t.List[VerifiedBackup] = field(default_factory=list)
+    coverage: t.List[Coverage] = field(default_factory=list)
 
 
 def verify(
@@ -84,6 +90,7 @@ def verify(
     backup_ids: t.Sequence[str] = (),
     *,
     level: str = "data",
+    sample: t.Optional[float] = None,
     store: t.Optional[str] = None,
     from_dir: t.Optional[str] = None,
     keyring: t.Optional[Keyring] = None,
@@ -94,15 +101,20 @@ def verify(
     ``backup_ids``: ids, beginnings of ids, or ``latest``; all backups by default. ``from_dir``: those in a bare folder instead.
     ``keyring``: what opens encrypted backups; without one only their hashes are checked.
 
+    ``sample``: this share of all (0.05 is 5 %) instead of everything, another one each time, and of the rest presence and sizes.
+
     Everything is checked whatever is found; damage makes the result a failure that names the objects.
     """
-    result = VerifyResult("verify", config.host if config else None, level=level)
+    result = VerifyResult("verify", config.host if config else None, level=level, sample=sample)
     result.begin()
     try:
         if level not in LEVELS:
             raise ConfigurationError("level: %r is none of %s" % (level, ", ".join(LEVELS)))
+        if sample is not None and (backup_ids or from_dir is not None or level == "quick"):
+            raise ConfigurationError("sample: goes through all backups of a job at level hashes or data; name no others")
         catalogs = _catalogs(config, job_names, store, from_dir, keyring, result)
-        _verify_all(catalogs, backup_ids, result, progress)
+        state = State(config.state_dir) if config and sample is not None else None
+        _verify_all(catalogs, backup_ids, result, progress, state)
     except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
     progress.close()
@@ -124,7 +136,13 @@ def _catalogs(
     return [open_catalog(config, job.name, name, keyring) for job in jobs for name in ([store] if store else job.stores)]
 
 
-def _verify_all(catalogs: t.Sequence[Catalog], wanted: t.Sequence[str], result: VerifyResult, progress: Progress) -> None:
+def _verify_all(
+    catalogs: t.Sequence[Catalog],
+    wanted: t.Sequence[str],
+    result: VerifyResult,
+    progress: Progress,
+    state: t.Optional[State],
+) -> None:
     chosen: t.List[t.Tuple[Catalog, t.Dict[str, str]]] = []
     errors: t.List[FleetBackupError] = []
     matched: t.Set[str] = set()
@@ -134,14 +152,17 @@ def _verify_all(catalogs: t.Sequence[Catalog], wanted: t.Sequence[str], result: 
         except FleetBackupError as error:
             errors.append(error)
     for catalog, backups in chosen:
+        readable: t.Dict[str, _Verification] = {}
+        level = result.level if state is None else "quick"
         for backup_id, why in backups.items():
-            checked = VerifiedBackup(catalog.store.name, catalog.folder.partition("/")[2] or None, backup_id, result.level)
+            checked = VerifiedBackup(catalog.store.name, catalog.folder.partition("/")[2] or None, backup_id, level)
             result.backups.append(checked)
             try:
                 if why:
                     checked.report(backup_id + ".json", why)
                 else:
-                    _Verification(catalog, checked, result, progress).run()
+                    readable[backup_id] = _Verification(catalog, checked, result, progress)
+                    readable[backup_id].run()
             except FleetBackupError as error:
                 checked.ok = False
                 errors.append(error)
@@ -152,6 +173,11 @@ def _verify_all(catalogs: t.Sequence[Catalog], wanted: t.Sequence[str], result: 
                     % (backup_id, catalog.store.name, ", ".join(checked.unknown)),
                     count=len(checked.unknown),
                 )
+        if state is not None:
+            try:
+                _sample(catalog, readable, result, state)
+            except FleetBackupError as error:
+                errors.append(error)
     missing = [name for name in wanted if name not in matched]
     if errors:
         result.fail(errors[0])
@@ -163,6 +189,21 @@ def _verify_all(catalogs: t.Sequence[Catalog], wanted: t.Sequence[str], result: 
             )
         )
     _judge(result)
+
+
+def _sample(catalog: Catalog, readable: t.Mapping[str, _Verification], result: VerifyResult, state: State) -> None:
+    """Go on with the round through the backups on one store. Raises the store's errors."""
+    job, key = catalog.folder.partition("/")[2], "%s/%s" % (catalog.store.name, result.level)
+    coverage = Coverage(catalog.store.name, job, result.level)
+    result.coverage.append(coverage)
+    going = Round(catalog, coverage, state.sample(job, key))
+    try:
+        going.run(readable, result.sample or 0)
+    finally:
+        state.keep_sample(job, key, going.position)
+        for notice in state.notices:
+            result.warn(notice.code, notice.message)
+        state.notices.clear()
 
 
 def _choose(catalog: Catalog, wanted: t.Sequence[str], matched: t.Set[str]) -> t.Dict[str, str]:
@@ -212,6 +253,9 @@ class _Verification:
         self._checked = checked
         self._result = result
         self._progress = progress
+        self.report = checked.report
+        #: Known when run() could read it.
+        self.manifest: t.Optional[Manifest] = None
 
     def run(self) -> None:
         """Check everything; what is damaged is in the VerifiedBackup. Raises the store's errors."""
@@ -226,6 +270,7 @@ class _Verification:
             if checked.level != "quick":
                 self._check_by_sums(sizes)
             return
+        self.manifest = manifest
         self._check_hash_file(self._catalog.manifest_sha256(self._id))
         listed = manifest.all_objects()
         checked.objects = 2 + len(listed)
@@ -233,25 +278,31 @@ class _Verification:
         self._progress.phase("verify %s" % self._id, None if checked.level == "quick" else sum(o.size for o in listed))
         if checked.level == "quick":
             self._check_sizes(listed, sizes)
-        elif checked.level == "hashes" or self._is_closed(manifest):
-            for stored in listed:
-                self._check_object(stored)
+        elif checked.level == "hashes" or not self.can_open(manifest):
+            self.check_objects(listed)
         else:
             for component in manifest.components:
-                ComponentCheck(
-                    self._catalog, self._id, component, checked.report, self._advance, self._older(manifest, component.name)
-                ).run()
-            for stored in manifest.objects:
-                self._check_object(stored)
+                self.check_component(manifest, component)
+            self.check_objects(manifest.objects)
         if checked.level != "quick":
             self._check_sums(listed)
 
-    def _advance(self, count: int) -> None:
+    def check_objects(self, objects: t.Iterable[StoredFile]) -> None:
+        """Compare objects with their hashes."""
+        for stored in objects:
+            self._check_object(stored)
+
+    def check_component(self, manifest: Manifest, component: Component) -> None:
+        """Decode all of a component and compare every entry."""
+        older = self._older(manifest, component.name)
+        ComponentCheck(self._catalog, self._id, component, self.report, self.advance, older).run()
+
+    def advance(self, count: int) -> None:
         self._checked.bytes += count
         self._progress.advance(count)
 
     def _check_object(self, stored: StoredFile) -> bool:
-        return check_object(self._catalog, self._id, stored, self._checked.report, self._advance)
+        return check_object(self._catalog, self._id, stored, self._checked.report, self.advance)
 
     def _check_sizes(self, listed: t.Sequence[StoredFile], sizes: t.Dict[str, int]) -> None:
         for stored in listed:
@@ -307,6 +358,10 @@ class _Verification:
             # Its size is not known; the hash alone decides.
             if self._check_object(StoredFile(name, sizes.get(name, -1), found.group(1))):
                 self._checked.objects += 1
+
+    def can_open(self, manifest: Manifest) -> bool:
+        """Whether the keyring opens what is encrypted; without one its hashes are what can be checked."""
+        return not self._is_closed(manifest)
 
     def _is_closed(self, manifest: Manifest) -> bool:
         if manifest.encryption is None or self._catalog.keyring:
