@@ -427,3 +427,19 @@ def test_components_that_share_a_folder_that_is_missing(tmp_path: Path) -> None:
     assert result.error is None, result.error
     # The database is a file of its own time; the folder that holds it has its own again.
     assert [d for d in trees.differences(before, trees.snapshot(app)) if "app.db" not in d] == []
+
+
+def test_delete_leaves_alone_what_another_component_has_staged(tmp_path: Path, app: Path) -> None:
+    config = jobs.configure(
+        tmp_path,
+        {"name": "inner", "files": {"paths": [str(app / "uploads")]}},
+        {"name": "outer", "files": {"paths": [str(app)], "exclude": ["*.txt", "*.jpg"]}},
+    )
+    jobs.take(config)
+    before = trees.snapshot(app)
+    (app / "uploads" / "index.txt").write_text("changed since")
+    (app / "uploads" / "new").write_text("new since")
+    result = restore(config, "app", RestoreRequest(confirm=True, delete=True))
+    assert (result.outcome, result.error) == ("success", None)
+    assert trees.differences(before, trees.snapshot(app)) == []
+    assert leftovers(app) == []

@@ -11,6 +11,7 @@ from ..archive.index import Entry, sort_key
 from ..errors import RestoreError
 from ..names import printable
 from .listing import DIRECTORY
+from .staging import PREFIX
 from .walk import DIRECTORY as LIVE_DIRECTORY
 from .walk import OTHER, Item, Rules, walk
 
@@ -68,7 +69,8 @@ class ExtraSearch:
             archived_kind = current[1]["type"] if current is not None and current[0] == item.path else None
             if archived_kind is not None and (not is_dir or archived_kind == DIRECTORY):
                 continue
-            if not self._means(item.path, is_dir):
+            if not self._means(item.path, is_dir) or b"/" + PREFIX in item.path:
+                # What is staged, by another component's restore say, is nobody's to remove.
                 continue
             if is_dir:
                 self._enter(item, device, archived_kind is not None)
