@@ -394,6 +394,47 @@ def test_prune_says_why_and_a_dry_run_removes_nothing(cli):
     assert [r["job"] for r in cli.json("prune")["results"]] == ["app", "notes"]
 
 
+def test_what_prune_is_asked_besides(cli):
+    cli.config["jobs"][1]["retention"] = {"keep_last": 1, "max_delete": "50%"}
+    cli.save()
+    for _ in range(3):
+        cli("run", "notes")
+    left = cli.folder / "store" / cli.config["host"] / "notes" / "20200101T000000Z-full-manual-0000"
+    left.mkdir()
+    (left / "notes.tar.zst").write_bytes(b"x" * 10)
+    refused = cli("prune", "notes", exit=11)
+    assert "left over, never finished: %s" % left.name in refused.stdout and "2 of 3 backups" in refused.stderr
+    assert "--max-delete: an amount is" in cli("prune", "notes", "--max-delete", "many", exit=2).stderr
+    done = cli.json("prune", "notes", "--max-delete", "2", "--orphans")
+    assert len(done["deleted"]) == 2 and done["stores"][0]["leftovers"][0]["deleted"] and not left.exists()
+
+
+def test_a_suspicious_backup_is_told_and_accepted_and_a_backup_pinned(cli):
+    for n in range(9):
+        (cli.folder / "notes" / ("%d.txt" % n)).write_text("x" * 100)
+    cli("run", "notes")
+    for n in range(9):
+        (cli.folder / "notes" / ("%d.txt" % n)).unlink()
+    assert "may be of what was lost" in cli("run", "notes", exit=3).stderr
+    newest = cli.backups("notes")[-1]
+    assert re.search(r"^%s .* suspicious" % newest, cli("list", "notes", exit=3).stdout, re.MULTILINE)
+    assert cli("accept", newest, "--note", "tidied up").stdout == "%s is accepted on disk\n" % newest
+    assert "already" in cli("accept", newest).stdout
+    assert "disk, pinned" not in cli("list", "notes").stdout
+    assert cli("pin", newest).stdout == "%s is pinned on disk\n" % newest
+    assert "disk, pinned" in cli("list", "notes").stdout
+    assert cli("unpin", newest).stdout == "%s is no longer pinned on disk\n" % newest
+    assert "nothing to accept" in cli("accept", cli.backups("notes")[0], exit=2).stderr
+
+
+def test_verifying_a_share_tells_how_far_it_came(cli):
+    cli("run", "notes")
+    shown = [cli("verify", "notes", "--sample", "60%").stdout.splitlines()[-1] for _ in range(3)]
+    assert re.match(r"notes on disk, every byte of every entry: .* of .* now; \d+ % since ", shown[0])
+    assert "all since" in shown[1] and "; all from " in shown[2]
+    assert "--sample" in cli("verify", "notes", "--sample", "lots", exit=2).stderr
+
+
 # Restoring
 
 
