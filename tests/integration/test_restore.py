@@ -441,5 +441,6 @@ def test_delete_leaves_alone_what_another_component_has_staged(tmp_path: Path, a
     (app / "uploads" / "new").write_text("new since")
     result = restore(config, "app", RestoreRequest(confirm=True, delete=True))
     assert (result.outcome, result.error) == ("success", None)
+    assert [c.plan.remove for c in result.components] == [[str(app / "uploads" / "new")]] * 2
     assert trees.differences(before, trees.snapshot(app)) == []
     assert leftovers(app) == []
