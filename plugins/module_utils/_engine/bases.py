@@ -59,6 +59,12 @@ def choose_base(
     return BaseChoice(Base(base_id, kind, component, BaseFrames(frames.table, frames.decode), anchors))
 
 
+def bases_of(components: t.Sequence[Component], catalog: Catalog) -> t.Dict[str, Component]:
+    """The bases of those components that are deltas, by name. Raises NotFoundError, IntegrityError, the store's errors."""
+    bases = {c.name: catalog.manifest(c.base).component(c.name) for c in components if c.is_delta and c.base is not None}
+    return {name: base for name, base in bases.items() if base is not None}
+
+
 def _find(
     base_id: str, component: Component, catalog: Catalog, cache: BaseCache, sealed: bool
 ) -> t.Optional[FrameReader]:  # fmt: skip

@@ -33,17 +33,44 @@ _TREE_NOTE = {
     "zip": "A zip has no hard links, devices, extended attributes or ACLs; {index} lists them.",
 }
 
+_DELTA_TOOL = "python3 (3.14, or older with the package backports.zstd)"
+_DELTA_NOTE = """\
+Only what differs from backup {base} is stored here; its folder is needed too, and must lie beside this one.
+
+"""
+# One frame after the other, each with a run of the base as prefix.
+_DELTA_SCRIPT = """\
+python3 - <<'END'
+import json
+try:
+    from compression import zstd
+except ImportError:
+    from backports import zstd
+rows = [row for volume in json.load(open("{frames}"))["volumes"] for row in volume["frames"]]
+with open("{target}.base", "rb") as base, open("{target}.delta", "rb") as delta, open("{file}", "wb") as file:
+    for _offset, stored, _raw, run in rows:
+        base.seek(run[0] if run else 0)
+        prefix = zstd.ZstdDict(base.read(run[1]), is_raw=True).as_prefix if run else None
+        file.write(zstd.decompress(delta.read(stored), zstd_dict=prefix))
+END
+rm {target}.base {target}.delta"""
+
 _DECOMPRESS = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
 # In a locale without UTF-8, unzip writes other names than the archive holds.
 _UNZIP = "LC_ALL=C.UTF-8 unzip -q -o"
+# What storing adds to the name of a stream.
+_STORED_ENDINGS = ("zst", "zst-delta", "gz", "age")
 _TOOLS = {"zstd": ["zstd"], "gzip": ["gzip"], "none": [], "deflate": ["unzip"]}
 
 
-def restore_text(host: str, job: str, backup_id: str, components: t.Sequence[Component]) -> bytes:
-    """The content of RESTORE.txt: lines indented by four spaces are commands."""
+def restore_text(
+    host: str, job: str, backup_id: str, components: t.Sequence[Component], bases: t.Mapping[str, Component]
+) -> bytes:  # fmt: skip
+    """The content of RESTORE.txt: lines indented by four spaces are commands. ``bases``: of deltas, by name."""
     tools: t.List[str] = []
     for component in components:
         tools += (["tar"] if component.format == "tar" else []) + _TOOLS[component.compression]
+        tools += [_DELTA_TOOL] if component.is_delta else []
     sealed = any(_is_sealed(component) for component in components)
     if sealed:
         tools.insert(0, "age")
@@ -53,8 +80,12 @@ def restore_text(host: str, job: str, backup_id: str, components: t.Sequence[Com
         text += "\n%d. Component %s (source: %s), into restored/%s:\n\n" % (
             number, component.name, component.source, component.name,
         )  # fmt: skip
+        base = bases.get(component.name)
+        if component.is_delta and base is not None:
+            text += _DELTA_NOTE.format(base=component.base)
+        commands = _commands(component) if base is None else _delta_commands(component, base)
         text += "    mkdir -p restored/%s\n" % component.name
-        text += "".join("    %s\n" % command for command in _commands(component))
+        text += "".join("    %s\n" % command for command in commands)
         note = _TREE_NOTE.get(component.format) or _stream_note(component)
         if note:
             text += "\n" + note.format(index=component.index.name) + "\n"
@@ -68,10 +99,7 @@ def _is_sealed(component: Component) -> bool:
 def _commands(component: Component) -> t.List[str]:
     target = "restored/%s" % component.name
     volumes = " ".join(v.name for v in component.volumes)
-    read = "cat %s" % volumes
-    if _is_sealed(component):
-        # Each volume is an age file of its own.
-        read = 'for v in %s; do age -d -i "$IDENTITY" "$v" || kill $$; done' % volumes
+    read = _read(component)
     if component.format == "zip":
         if read == "cat %s" % component.volumes[0].name:
             return ["unzip -q -o %s -d %s" % (volumes, target)]
@@ -82,10 +110,30 @@ def _commands(component: Component) -> t.List[str]:
     return ["%s > %s/%s" % (decompress, target, _stream_name(component))]
 
 
+def _delta_commands(component: Component, base: Component) -> t.List[str]:
+    target = "restored/%s" % component.name
+    file = "%s/%s" % (target, _stream_name(component))
+    return [
+        "(cd ../%s && sha256sum -c SHA256SUMS)" % component.base,
+        "%s | %s > %s.base" % (_read(base, "../%s/" % component.base), _DECOMPRESS[base.compression], target),
+        "%s > %s.delta" % (_read(component), target),
+        *_DELTA_SCRIPT.format(frames=component.frames.name, target=target, file=file).splitlines(),
+    ]
+
+
+def _read(component: Component, folder: str = "") -> str:
+    """The command that writes a component's volumes, joined and decrypted."""
+    volumes = " ".join(folder + v.name for v in component.volumes)
+    if not _is_sealed(component):
+        return "cat %s" % volumes
+    # Each volume is an age file of its own.
+    return 'for v in %s; do age -d -i "$IDENTITY" "$v" || kill $$; done' % volumes
+
+
 def _stream_name(component: Component) -> str:
     """The volume's name without what compression and splitting added: ``database.sqlite``."""
     name = component.volumes[0].name
-    parts = [p for p in name[len(component.name) :].split(".") if p and not p.isdigit() and p not in ("zst", "gz", "age")]
+    parts = [p for p in name[len(component.name) :].split(".") if p and not p.isdigit() and p not in _STORED_ENDINGS]
     return ".".join([component.name, *parts])
 
 

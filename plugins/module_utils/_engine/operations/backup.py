@@ -17,7 +17,7 @@ from ..archive.component import ComponentWriter
 from ..archive.reader import ComponentReader
 from ..archive.references import Parent, References
 from ..base_cache import BaseCache
-from ..bases import BaseChoice, choose_base
+from ..bases import BaseChoice, bases_of, choose_base
 from ..catalog import Catalog, Scan
 from ..delivery import Delivery
 from ..errors import (
@@ -413,7 +413,8 @@ class _Run:
     ) -> None:
         self._progress.phase("commit")
         result, job, host = self._result, self._job, self._config.host
-        objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components))]
+        bases = bases_of(components, self._catalogs[delivery.stores[0].name])
+        objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components, bases))]
         for name, error in delivery.failures.items():
             self._say("store %s: dropped: %s" % (name, error))
         self._say("everything is stored; the manifest follows")
