@@ -85,7 +85,7 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
     shape = rng.choice(({"format": "zip"}, {"compression": {"algorithm": "gzip"}}, {}, {}))
     detect = rng.choice(("times", "times", "checksum"))
     # Trees as small as these lose most of their bytes with one file.
-        config = jobs.configure(tmp_path, jobs.files(root, detect=detect), guard={"enabled": False}, **shape)
+    config = jobs.configure(tmp_path, jobs.files(root, detect=detect), guard={"enabled": False}, **shape)
     moments: t.Dict[str, trees.Snapshot] = {}
     for _ in range(steps):
         for _ in range(rng.randrange(6)):
