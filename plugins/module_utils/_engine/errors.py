@@ -90,7 +90,7 @@ class LockedError(FleetBackupError):
 
 
 class ConfirmationNeededError(FleetBackupError):
-    """The operation would overwrite data and nobody confirmed it."""
+    """The operation would overwrite data, or remove more than it may at once, and nobody confirmed it."""
 
     code = "confirmation-needed"
     exit_code = 11
