@@ -405,33 +405,70 @@ def test_memory_is_bounded_by_the_buffers(plain):
 # --- encryption
 
 
-def test_without_a_key_the_hashes_are_checked_and_a_wrong_key_is_no_damage(tmp_path):
+def test_a_key_that_is_missing_or_wrong_is_no_damage(tmp_path):
     pytest.importorskip("cryptography")
     backup = Backup(tmp_path, **FORMATS["encrypted"])
-    volume = backup.objects["volume"][0]
-    result = verify(backup.config)
-    assert ([w.code for w in result.warnings], result.backups[0].level) == (["encrypted"], "hashes")
-    flip = next(flips(backup.path(volume).read_bytes(), random.Random(SEED), 1))
-    with changed(backup.path(volume), flip):
-        assert [d.object for d in verify(backup.config).backups[0].damaged] == [volume]
     (tmp_path / "other").write_text(keygen()[0])
-    result = verify(backup.config, keyring=open_keyring([str(tmp_path / "other")]))
-    assert result.backups[0].damaged == []
-    assert result.error["code"] not in ("integrity", "not-found")
-    assert not result.backups[0].ok
+    for keyring in (None, open_keyring([str(tmp_path / "other")])):
+        result = verify(backup.config, keyring=keyring)
+        assert (result.error["code"], result.backups[0].damaged, result.backups[0].ok) == ("decryption", [], False)
+        assert "--hashes" in result.error["message"]
+        assert result.backups[0].bytes == 0
+        assert verify(backup.config, keyring=keyring, level="hashes").outcome == "success"
 
 
-def test_the_entries_behind_a_damaged_chunk_are_named(tmp_path):
+def test_damage_in_chunks_of_an_encrypted_volume(tmp_path):
     pytest.importorskip("cryptography")
     backup = Backup(tmp_path, **FORMATS["encrypted"])
     (volume,) = [name for name in backup.objects["volume"] if name.startswith("uploads")]
-    data = bytearray(backup.path(volume).read_bytes())
-    data[len(data) // 2] ^= 1
-    with changed(backup.path(volume), bytes(data)):
-        ((damage,),) = [b.damaged for b in backup.verify().backups]
-    assert damage.object == volume
-    assert "chunk" in damage.problem
-    assert damage.entries > 0
+    data = backup.path(volume).read_bytes()
+
+    def found(data):
+        with changed(backup.path(volume), data):
+            ((damage,),) = [b.damaged for b in backup.verify().backups]
+        assert damage.object == volume
+        return damage
+
+    def flipped(*places):
+        damaged = bytearray(data)
+        for place in places:
+            damaged[place] ^= 1
+        return bytes(damaged)
+
+    middle = found(flipped(len(data) // 2))
+    assert "chunk %d of" % (len(data) // 2 // 65552) in middle.problem and "SHA-256" in middle.problem
+    assert volume not in middle.problem
+    assert 0 < middle.entries == len(middle.paths) < 10, "the entries in other chunks are whole"
+    both = found(flipped(len(data) // 2, len(data) - 1000))  # in two frames
+    assert set(middle.paths) <= set(both.paths)
+    assert "chunk %d of" % (len(data) // 65552) in both.problem and middle.problem.partition(";")[0] in both.problem
+    # The header and the nonce: the nonce opens every chunk.
+    assert found(flipped(50)).entries == 0
+    assert found(flipped(data.index(b"\n--- ") + 49 + 10)).entries > 200
+    # Chunks that change places are each whole, but not there.
+    start = data.index(b"\n--- ") + 49 + 16
+    first, second = data[start : start + 65552], data[start + 65552 : start + 2 * 65552]
+    assert "was written as chunk 1" in found(data[:start] + second + first + data[start + 2 * 65552 :]).problem
+    end = (len(data) - start) // 65552 * 65552 + start
+    assert "cut off" in found(data[:end]).problem
+    assert "has more than" in found(data + b"x").problem
+
+
+def test_small_encrypted_objects_are_decrypted_too(tmp_path):
+    """Somebody who can write to the store puts there what is whole, and of another backup."""
+    pytest.importorskip("cryptography")
+    backup = Backup(tmp_path, **FORMATS["encrypted"])
+    for name in ("run.log.age", "uploads.facts.json.age"):
+        before = rewrite(backup, name, lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+        assert (backup.damaged("hashes"), backup.damaged("data")) == ([], [name])
+        put_back(before)
+    name = "uploads.facts.json.age"
+    other = backup.path("database.facts.json.age").read_bytes()
+    assert len(other) != backup.path(name).stat().st_size
+    before = rewrite(backup, name, lambda data: data.replace(b"X25519 ", b"x25519 "))
+    assert backup.damaged("data") == [name]
+    put_back(before)
+    assert backup.damaged() == []
 
 
 # --- increments

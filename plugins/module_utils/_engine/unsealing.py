@@ -14,14 +14,32 @@ if t.TYPE_CHECKING:
     from .keyring import Keyring
 
 
-def require_key(catalog: Catalog, backup_id: str, stored: t.Iterable[StoredFile]) -> None:
-    """Raise DecryptionError unless the catalog's keyring opens all of these objects that are encrypted.
+def header_of(backup_id: str, stored: StoredFile) -> bytes:
+    """The age header that the manifest has of an encrypted object. Raises IntegrityError, which names the manifest."""
+    try:
+        header = base64.b64decode(stored.header or "", validate=True)
+    except (ValueError, TypeError):
+        header = b""
+    if not header:
+        name = backup_id + ".json"
+        raise IntegrityError("%s: has no age header of %s" % (name, stored.name), [name])
+    return header
 
-    Raises IntegrityError, which names the manifest, for a header that is damaged.
+
+def object_key(catalog: Catalog, backup_id: str, stored: StoredFile) -> t.Tuple[bytes, int]:
+    """The file key of an encrypted object and the size of its header.
+
+    Raises DecryptionError when the catalog's keyring does not open it, and IntegrityError, which names the manifest, when the
+    manifest's header of it is damaged.
     """
+    return catalog.keyring.file_key(backup_id, stored.name, header_of(backup_id, stored))
+
+
+def require_key(catalog: Catalog, backup_id: str, stored: t.Iterable[StoredFile]) -> None:
+    """Raise what object_key() raises unless all of these objects that are encrypted can be opened."""
     for one in stored:
         if one.name.endswith(SEALED_ENDING):
-            catalog.keyring.file_key(backup_id, one.name, base64.b64decode(_header(backup_id, one)))
+            object_key(catalog, backup_id, one)
 
 
 def headers_of(catalog: Catalog, manifest: Manifest) -> t.Dict[str, str]:
@@ -37,7 +55,8 @@ def headers_of(catalog: Catalog, manifest: Manifest) -> t.Dict[str, str]:
             raise IntegrityError("%s is not the manifest of the backup that holds data of %s" % (key, manifest.id), [key])
         volumes = [volume for component in older.components for volume in component.volumes]
         needed += [(older.id, volume) for volume in volumes if volume.name in reference["volumes"]]
-    return {"%s/%s" % (i, one.name): _header(i, one) for i, one in needed if one.name.endswith(SEALED_ENDING)}
+    sealed = [(i, one) for i, one in needed if one.name.endswith(SEALED_ENDING)]
+    return {"%s/%s" % (i, one.name): base64.b64encode(header_of(i, one)).decode("ascii") for i, one in sealed}
 
 
 def unwrap_headers(headers: t.Mapping[str, str], keyring: Keyring) -> t.Dict[str, str]:
@@ -55,10 +74,3 @@ def unwrap_headers(headers: t.Mapping[str, str], keyring: Keyring) -> t.Dict[str
         key, _size = keyring.file_key(backup_id, name, header)
         keys[place] = base64.b64encode(key).decode("ascii")
     return keys
-
-
-def _header(backup_id: str, stored: StoredFile) -> str:
-    if not stored.header:
-        name = backup_id + ".json"
-        raise IntegrityError("%s: has no age header of %s" % (name, stored.name), [name])
-    return stored.header

@@ -13,12 +13,17 @@ import typing as t
 
 from ..catalog import Catalog
 from ..errors import IntegrityError, NotFoundError
-from ..manifest import SEALED_ENDING, Component, StoredFile, Volume
+from ..manifest import Component, StoredFile, Volume
 from ..names import printable
+from ..unsealing import header_of
+from .codec import codec
 from .content import hash_zeros
+from .delta import FrameDecoder
+from .frame_table import FrameTable
 from .index import Entry, entry_path, entry_target, sort_key
-from .reader import ComponentReader, FrameTable, read_object
-from .scanning import LARGEST_STORED, FrameScan, Report
+from .reader import ComponentReader, open_base, open_sealed, read_object, read_stored
+from .scanning import LARGEST_STORED, FrameScan
+from .volume_source import Report
 
 _BLOCK = 1 << 20
 
@@ -67,6 +72,20 @@ def check_object(catalog: Catalog, backup_id: str, stored: StoredFile, report: R
     return False
 
 
+def check_sealed(catalog: Catalog, backup_id: str, stored: StoredFile) -> None:
+    """Decrypt an encrypted object that is what was stored. Volumes are left out: they are decrypted when they are decoded.
+
+    Raises IntegrityError when it does not begin with the header that the manifest has of it, or cannot be decrypted.
+    """
+    header = header_of(backup_id, stored)
+    if read_stored(catalog, backup_id, stored.name, 0, min(len(header), stored.size)) != header:
+        raise IntegrityError("does not begin with the age header that the manifest has of it")
+    if not isinstance(stored, Volume):
+        sealed = open_sealed(catalog, backup_id, stored.name)
+        for offset in range(0, sealed.size + 1, _BLOCK):
+            sealed.read(offset, min(_BLOCK, sealed.size - offset))
+
+
 class ComponentCheck:
     """Checks all of one component.
 
@@ -90,15 +109,15 @@ class ComponentCheck:
     def run(self) -> None:
         """Check frame table and index, then decode every frame and compare every entry. Raises the store's errors."""
         component = self._component
-        whole = {stored.name: self._whole(stored) for stored in component.objects() if not self._is_scanned(stored)}
+        # Volumes are hashed while they are decoded.
+        whole = {stored.name: self._whole(stored) for stored in component.objects() if not isinstance(stored, Volume)}
         table = self._table() if whole[component.frames.name] else None
         if table is None:
             for volume in component.volumes:
-                if volume.name not in whole:
-                    self._whole(volume)
+                self._whole(volume)
             return
-        unsound = [name for name, is_whole in whole.items() if not is_whole]
-        scan = FrameScan(self._catalog, self._id, component, table, self._report, self._advance, unsound)
+        decoder = FrameDecoder(codec(component.compression), table, self._prefix() if table.is_delta else None)
+        scan = FrameScan(self._catalog, self._id, component, table, decoder, self._report, self._advance)
         try:
             if whole[component.index.name]:
                 self._ranges[self._id] = _Ranges(table)
@@ -107,12 +126,26 @@ class ComponentCheck:
         finally:
             scan.close()
 
-    def _is_scanned(self, stored: StoredFile) -> bool:
-        """Whether an object is hashed when it is decoded: a volume, unless it is encrypted."""
-        return isinstance(stored, Volume) and not stored.name.endswith(SEALED_ENDING)
-
     def _whole(self, stored: StoredFile) -> bool:
         return check_object(self._catalog, self._id, stored, self._report, self._advance)
+
+    def _prefix(self) -> t.Callable[[int, int], t.Union[bytes, memoryview]]:
+        """What returns ranges of the base; they cannot be had when it is damaged, which is reported once."""
+        base_id = self._component.base or ""
+        base = None
+        try:
+            component = self._older(base_id)
+            if component is None:
+                self._report(self._id + ".json", "builds upon %s, which is not listed under references" % (base_id or "nothing"))
+            else:
+                base = open_base(self._catalog, base_id, component)
+        except (IntegrityError, NotFoundError) as error:
+            self._unusable(base_id, error)
+
+        def missing(_first: int, _last: int) -> bytes:
+            raise IntegrityError("cannot be used", [base_id + ".json"])
+
+        return missing if base is None else base.read
 
     def _table(self) -> t.Optional[FrameTable]:
         name = self._component.frames.name

@@ -7,17 +7,25 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ..archive.checking import ComponentCheck, check_object
+from ..archive.checking import ComponentCheck, check_object, check_sealed
 from ..archive.reader import read_object
 from ..catalog import Catalog
-from ..errors import ConfigurationError, FleetBackupError, IntegrityError, InterruptedRunError, NotFoundError
+from ..errors import (
+    ConfigurationError,
+    DecryptionError,
+    FleetBackupError,
+    IntegrityError,
+    InterruptedRunError,
+    NotFoundError,
+)
 from ..job import Config
 from ..keyring import Keyring
-from ..manifest import SUMS, Component, Manifest, StoredFile, sums, sums_line
+from ..manifest import SEALED_ENDING, SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import printable
 from ..progress import SILENT, Progress
 from ..result import Result
 from ..state import State
+from ..unsealing import require_key
 from .place import bare_catalog, open_catalog
 from .sampling import Coverage, Round
 
@@ -99,7 +107,7 @@ def verify(
     """Verify backups of the named jobs (all by default) on each of their stores, or on ``store`` alone.
 
     ``backup_ids``: ids, beginnings of ids, or ``latest``; all backups by default. ``from_dir``: those in a bare folder instead.
-    ``keyring``: what opens encrypted backups; without one only their hashes are checked.
+    ``keyring``: what opens encrypted backups, which level ``data`` needs; the other levels need none.
 
     ``sample``: this share of all (0.05 is 5 %) instead of everything, another one each time, and of the rest presence and sizes.
 
@@ -284,6 +292,7 @@ class _Verification:
             for component in manifest.components:
                 self.check_component(manifest, component)
             self.check_objects(manifest.objects)
+            self._check_sealed(listed)
         if checked.level != "quick":
             self._check_sums(listed)
 
@@ -360,15 +369,28 @@ class _Verification:
                 self._checked.objects += 1
 
     def can_open(self, manifest: Manifest) -> bool:
-        """Whether the keyring opens what is encrypted; without one its hashes are what can be checked."""
-        return not self._is_closed(manifest)
-
-    def _is_closed(self, manifest: Manifest) -> bool:
-        if manifest.encryption is None or self._catalog.keyring:
+        """Whether the headers that the manifest carries are whole. Raises DecryptionError when the keyring does not open them."""
+        try:
+            require_key(self._catalog, self._id, manifest.all_objects())
+        except IntegrityError as error:
+            self._checked.report(self._id + ".json", str(error))
             return False
-        self._checked.level = "hashes"
-        self._result.warn("encrypted", "%s is encrypted; without its key only the hashes were checked" % self._id)
+        except DecryptionError as error:
+            raise DecryptionError(
+                "%s; or check only the hashes of what is stored (verify --hashes, level: hashes), for which no key is needed"
+                % error
+            ) from None
         return True
+
+    def _check_sealed(self, listed: t.Sequence[StoredFile]) -> None:
+        """Check what only the key shows of encrypted objects that are what was stored."""
+        damaged = [damage.object for damage in self._checked.damaged]
+        for stored in listed:
+            if stored.name.endswith(SEALED_ENDING) and stored.name not in damaged:
+                try:
+                    check_sealed(self._catalog, self._id, stored)
+                except IntegrityError as error:
+                    self._checked.report(stored.name, str(error))
 
     def _older(self, manifest: Manifest, component_name: str) -> t.Callable[[str], t.Optional[Component]]:
         """How to find the component of an older backup that holds data of this one."""
