@@ -315,16 +315,17 @@ def test_an_encrypted_backup_opens_with_its_identity_alone(ansible, place, optio
     recipient = subprocess.run(["age-keygen", "-y", identity], check=True, capture_output=True, text=True).stdout.strip()
     options["job"]["encryption"] = {"recipients": [recipient]}
     key = {"identities": [str(identity)]}
-    taken, closed, opened, refused, restored, shown = ansible.tasks(
+    taken, closed, hashed, opened, refused, restored, shown = ansible.tasks(
         backup(options),
         {"fleet.backup.verify": options},
+        {"fleet.backup.verify": {**options, "level": "hashes"}},
         {"fleet.backup.verify": {**options, **key}},
         restore(options, to=str(place / "out")),
         restore(options, to=str(place / "out"), **key),
         info(options, backup="latest", entries=True, component="tree", **key),
     )
-    # Without the key only the hashes can be checked, which is told.
-    assert (taken["backup"]["outcome"], closed["verify"]["outcome"]) == ("success", "warning")
+    assert (taken["backup"]["outcome"], closed["error"]["code"]) == ("success", "decryption")
+    assert hashed["verify"]["outcome"] == "success"
     assert opened["verify"]["backups"][0]["bytes"] > 0
     assert (refused["failed"], refused["error"]["code"]) == (True, "decryption")
     assert restored["restore"]["id"] == taken["backup"]["id"]
