@@ -19,7 +19,7 @@ def program(tmp_path_factory):
     return target
 
 
-@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("python", list(pythons()))
 @pytest.mark.parametrize("archive", ["tar", "zip"])
 def test_a_backup_goes_round(tmp_path, program, python, archive):
     command = Command(program, tmp_path)

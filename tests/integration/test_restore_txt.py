@@ -41,33 +41,46 @@ def _commands(text):
 
 
 @pytest.mark.parametrize(
-    ("archive", "algorithm"), [("tar", "zstd"), ("tar", "gzip"), ("tar", "none"), ("zip", "gzip"), ("zip", "none")]
+    ("archive", "algorithm", "sealed"),
+    [
+        ("tar", "zstd", False),
+        ("tar", "gzip", False),
+        ("tar", "none", False),
+        ("zip", "gzip", False),
+        ("zip", "none", False),
+        ("tar", "zstd", True),
+        ("zip", "gzip", True),
+    ],
 )
-def test_the_commands_restore_everything(tmp_path, restore_image, archive, algorithm):
+def test_the_commands_restore_everything(tmp_path, restore_image, archive, algorithm, sealed):
     source, database, store = tmp_path / "tree", tmp_path / "accounts.db", tmp_path / "store"
     source.mkdir()
     store.mkdir()
     _tree(source, archive, seed=len(archive + algorithm))
     _database(database)
-    config = parse_config(
-        {
-            "host": "here",
-            "state_dir": str(tmp_path / "state"),
-            "stores": [{"name": "disk", "local": {"path": str(store)}}],
-            "jobs": [
-                {
-                    "name": "all",
-                    "sources": [
-                        {"name": "tree", "files": {"paths": [str(source)]}},
-                        {"name": "accounts", "sqlite": {"path": str(database)}},
-                    ],
-                    "stores": ["disk"],
-                    "format": archive,
-                    "compression": {"algorithm": algorithm},
-                }
-            ],
-        }
-    )
+    description = {
+        "host": "here",
+        "state_dir": str(tmp_path / "state"),
+        "stores": [{"name": "disk", "local": {"path": str(store)}}],
+        "jobs": [
+            {
+                "name": "all",
+                "sources": [
+                    {"name": "tree", "files": {"paths": [str(source)]}},
+                    {"name": "accounts", "sqlite": {"path": str(database)}},
+                ],
+                "stores": ["disk"],
+                "format": archive,
+                "compression": {"algorithm": algorithm},
+            }
+        ],
+    }
+    identity = tmp_path / "identity.txt"
+    if sealed:
+        subprocess.run(["age-keygen", "-o", identity], check=True, capture_output=True)
+        recipient = subprocess.run(["age-keygen", "-y", identity], check=True, capture_output=True, text=True).stdout.strip()
+        description["jobs"][0]["encryption"] = {"recipients": [recipient]}
+    config = parse_config(description)
     before = trees.snapshot(source)
     result = backup(config, config.job("all"))
     assert result.error is None
@@ -77,8 +90,11 @@ def test_the_commands_restore_everything(tmp_path, restore_image, archive, algor
     commands = _commands((folder / "RESTORE.txt").read_text())
     assert len(commands) >= 5
     script = "set -eu\n! command -v python3 python perl5 >/dev/null\n" + "\n".join(commands) + "\n"
+    mounts = ["-v", "%s:/backup" % folder]
+    if sealed:
+        mounts += ["-v", "%s:/identity:ro" % identity, "-e", "IDENTITY=/identity"]
     ran = subprocess.run(
-        ["docker", "run", "--rm", "-i", "--network", "none", "-v", "%s:/backup" % folder, "-w", "/backup", restore_image, "sh"],
+        ["docker", "run", "--rm", "-i", "--network", "none", *mounts, "-w", "/backup", restore_image, "sh"],
         input=script.encode(),
         capture_output=True,
         check=False,

@@ -102,8 +102,8 @@ def _commands(component: Component) -> t.List[str]:
     read = _read(component)
     if component.format == "zip":
         if read == "cat %s" % component.volumes[0].name:
-            return ["unzip -q -o %s -d %s" % (volumes, target)]
-        return ["%s > %s.zip" % (read, target), "unzip -q -o %s.zip -d %s" % (target, target)]
+            return ["%s %s -d %s" % (_UNZIP, volumes, target)]
+        return ["%s > %s.zip" % (read, target), "%s %s.zip -d %s" % (_UNZIP, target, target)]
     decompress = "%s | %s" % (read, _DECOMPRESS[component.compression])
     if component.format == "tar":
         return ["%s | tar -x -p --xattrs --acls -C %s -f -" % (decompress, target)]
