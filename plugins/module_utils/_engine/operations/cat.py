@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..archive.index import Entry, entry_path, entry_target
 from ..archive.reader import ComponentReader, open_component
 from ..catalog import Catalog
-from ..errors import FleetBackupError, NotFoundError
+from ..errors import FleetBackupError, IntegrityError, NotFoundError
 from ..job import Config
 from ..keyring import Keyring
 from ..names import printable
@@ -122,7 +122,9 @@ def _with_holes(entry: Entry, data: t.Iterator[memoryview]) -> t.Iterator[t.Unio
         yield from _zeros(start - position)
         position = start + length
         while length:
-            part = next(data)  # never beyond the segment
+            part = next(data, None)  # never beyond the segment
+            if part is None:
+                raise IntegrityError("%s: its segments say more than there is" % printable(entry_path(entry)))
             length -= len(part)
             yield part
     yield from _zeros(entry["size"] - position)
