@@ -36,7 +36,8 @@ class Keyring:
         self._opened: t.Dict[bytes, bytes] = {}
         self._lock = threading.Lock()
 
-    def __bool__(self) -> bool:
+    @property
+    def has_keys(self) -> bool:
         """Whether there is anything that opens something, without asking."""
         return bool(self._identities or self._file_keys)
 

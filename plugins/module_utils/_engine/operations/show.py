@@ -74,7 +74,7 @@ def _facts(catalog: Catalog, manifest: Manifest, component: Component) -> t.Opti
     """The facts of a component; None when they are encrypted and there is no key."""
     if not isinstance(component.facts, StoredFile):
         return component.facts
-    return open_component(catalog, manifest, component.name).facts if catalog.keyring else None
+    return open_component(catalog, manifest, component.name).facts if catalog.keyring.has_keys else None
 
 
 def _entries(catalog: Catalog, manifest: Manifest, components: t.Sequence[Component]) -> t.Iterator[Row]:
