@@ -46,7 +46,7 @@ def choose_base(
         if component.compression != "zstd":
             return BaseChoice(reason="that of %s was compressed with %s" % (base_id, component.compression))
         if last.is_delta and last.stored > WORTHWHILE * component.stored:
-            share = 100 * last.stored / component.stored
+            share = 100 * last.stored // max(component.stored, 1)
             return BaseChoice(reason="the delta in %s took %d %% of what its base takes" % (parent.id, share))
         frames = _find(base_id, component, catalog, cache, sealed)
         if frames is None:

@@ -19,8 +19,8 @@ import zlib
 #: Fingerprints that are kept of a base, 8 bytes each.
 SAMPLES = 1 << 17
 
-#: The prefix of a frame is at most this long (docs/format.md, Deltas).
-LONGEST = 8 << 20
+#: The prefix of a frame is neither shorter nor longer (docs/format.md, Deltas).
+SHORTEST, LONGEST = 8, 8 << 20
 
 _LENGTH = 32
 
@@ -28,18 +28,18 @@ _LENGTH = 32
 _UNIT = 6
 _POSITIONS = (1 << 32) - 1
 
-# A pair of bytes is wanted about once in 4 KiB. Where all pairs so far are seldom met, one more is chosen.
+# A pair of bytes is wanted about once in 4 KiB. Where more than half of all cells have none, one more is chosen.
 _PROBES = 4
 _PROBE = 16 << 10
 _WANTED = _PROBES * _PROBE >> 12
 _CANDIDATES = 12
-_SELDOM = 64 << 10
+_CELL = 16
 _MOST_PAIRS = 4
 
 # Bytes in which a pair is everywhere are sampled at their beginning only.
 _MOST_MATCHES = 1 << 14
 
-# With fewer samples in a frame, that none is known says nothing.
+# So few hits may be chance.
 _FEW = 4
 
 # Where most is known is looked for in steps of so many bytes.
@@ -68,16 +68,15 @@ class Anchors:
     def __len__(self) -> int:
         return len(self._table)
 
-    def run(self, data: Raw, start: int, size: int) -> t.Optional[t.Tuple[int, int]]:
-        """``(start, size)`` of the run of the base that a new frame resembles; None when it is new.
+    def run(self, data: Raw, size: int) -> t.Optional[t.Tuple[int, int]]:
+        """``(start, size)`` of the run of the base that the bytes of a new frame resemble; None when nothing tells.
 
-        ``data`` are its bytes, ``start`` is their position in the new stream; ``size`` is that of the base.
+        ``size`` is that of the base.
         """
         hits, sampled = self._find(data)
         if not hits:
-            # Where nothing is sampled, the same place is the best guess.
-            return _run(start, start + len(data), size) if sampled < _FEW else None
-        votes = collections.Counter(position >> _STEP for _, position in hits)
+            return None
+        votes = collections.Counter(position >> _STEP for _place, position in hits)
         # A few stray rows are not worth a longer run.
         steps = sorted(step for step, count in votes.items() if count * 64 >= len(hits)) or sorted(votes)
         low = max(steps, key=lambda step: sum(votes[step + n] for n in range(_STEPS)))
@@ -86,10 +85,10 @@ class Anchors:
         if len(hits) * 4 < sampled and len(inside) * 2 < len(hits) + _FEW:
             return None  # rows that are alike by chance, all over the base
         # To the ends of the new frame, as far from the outermost hits as there.
-        places = [position for _, position in inside]
+        places = [position for _place, position in inside]
         first = min([places[0] - inside[0][0], *places])
         last = max([places[-1] - inside[-1][0] + len(data), *places])
-        return _run(max(first, low << _STEP) if last - first > LONGEST else first, last, size)
+        return run_of(max(first, low << _STEP) if last - first > LONGEST else first, last, size)
 
     def to_bytes(self) -> bytes:
         table = self._table[:]
@@ -104,7 +103,7 @@ class Anchors:
         """What to_bytes() returned. Raises ValueError for anything else."""
         if not data.startswith(_MAGIC) or zlib.crc32(data[:-4]).to_bytes(4, "little") != data[-4:]:
             raise ValueError("no anchors of this version")
-        head, _, rest = data[len(_MAGIC) : -4].partition(b"\n")
+        head, _newline, rest = data[len(_MAGIC) : -4].partition(b"\n")
         mask, *pairs = head.split()
         table = array.array("Q", rest)
         if sys.byteorder == "big":
@@ -138,8 +137,8 @@ class Sampler:
 
     def add(self, data: Raw) -> None:
         """Take the next bytes of the base; best a whole frame."""
-        found = sum(self._sample(data, pair) for pair in self._pairs)
-        if len(self._pairs) < _MOST_PAIRS and found * _SELDOM < len(data):
+        cells = set().union(*(self._sample(data, pair) for pair in self._pairs))
+        if len(self._pairs) < _MOST_PAIRS and len(cells) * 2 <= len(data) >> _CELL:
             pair = _choose_pair(data)
             if pair is not None and pair not in self._pairs:
                 self._pairs.append(pair)
@@ -153,19 +152,19 @@ class Sampler:
         table = array.array("Q", [value for value in self._prints if known[value >> 32] == 1])
         return Anchors(self._pairs, self._mask, table)
 
-    def _sample(self, data: Raw, pair: bytes) -> int:
-        """Keep the samples after one pair; return how many times that was met, as far as its samples tell."""
-        count = 0
-        for offset, print_ in _samples(data, pair, self._mask):
-            count += self._mask + 1
+    def _sample(self, data: Raw, pair: bytes) -> t.Set[int]:
+        """Keep the samples after one pair; return the cells that have any."""
+        cells = set()
+        for offset, print_ in _samples(data, pair, 0):
+            cells.add(offset >> _CELL)
             position = self._position + offset >> _UNIT
-            if position <= _POSITIONS:
+            if position <= _POSITIONS and not print_ & self._mask:
                 self._prints.append(print_ << 32 | position)
         while len(self._prints) > SAMPLES:
             self._mask = self._mask << 1 | 1
             kept = self._mask << 32
             self._prints = [value for value in self._prints if not value & kept]
-        return count
+        return cells
 
 
 def _samples(data: Raw, pair: bytes, mask: int) -> t.Iterator[t.Tuple[int, int]]:
@@ -182,7 +181,7 @@ def _samples(data: Raw, pair: bytes, mask: int) -> t.Iterator[t.Tuple[int, int]]
 
 
 def _choose_pair(data: Raw) -> t.Optional[bytes]:
-    """A pair of bytes that occurs about once in 4 KiB, and after which mostly something else follows each time."""
+    """A pair of bytes that occurs about once in 4 KiB, in most cells, and after which mostly something else follows each time."""
     stride = max(len(data) // _PROBES, 1)
     counts: t.Counter[t.Tuple[int, int]] = collections.Counter()
     for start in range(0, len(data), stride):
@@ -190,16 +189,17 @@ def _choose_pair(data: Raw) -> t.Optional[bytes]:
         counts.update(zip(probe, probe[1:]))
     near = [pair for pair, count in counts.items() if _WANTED / 4 <= count <= _WANTED * 4]
     near.sort(key=lambda pair: (abs(counts[pair] - _WANTED), pair))
-    best, best_count = None, _FEW
+    best, best_worth = None, (0, 0)
     for pair in map(bytes, near[:_CANDIDATES]):
-        distinct = len({print_ for _, print_ in _samples(data, pair, 0)})
-        if distinct > best_count:
-            best, best_count = pair, distinct
+        places = {print_: offset >> _CELL for offset, print_ in _samples(data, pair, 0)}
+        worth = (len(set(places.values())), len(places))
+        if worth > best_worth:
+            best, best_worth = pair, worth
     return best
 
 
-def _run(first: int, last: int, size: int) -> t.Optional[t.Tuple[int, int]]:
-    """The run from ``first`` to ``last`` with its margins, as far as there is such a place in a base of this size."""
+def run_of(first: int, last: int, size: int) -> t.Optional[t.Tuple[int, int]]:
+    """``(start, size)`` of the run from ``first`` to ``last`` with its margins, as far as a base has such a place."""
     first = max(first - _MARGIN, 0)
     last = min(last + _MARGIN, first + LONGEST, size)
-    return (first, last - first) if first < last else None
+    return (first, last - first) if last - first >= SHORTEST else None

@@ -20,8 +20,8 @@ _PROBE_SAMPLES = 16
 _PROBE_SIZE = 2048
 _PROBE_GAIN = 0.97
 
-# Reaches over a prefix of three frames and the frame itself.
-_PREFIX_WINDOW_LOG = 24
+# Reaches over the longest prefix and the frame itself.
+_WINDOW_LOG = 24
 
 _RAW_BLOCK = 1 << 17  # RFC 8878, 3.1.1.2.4: Block_Maximum_Size
 
@@ -68,6 +68,8 @@ class ZstdCodec(Codec):
             )
         self._level = level
         self._local = threading.local()
+        # A hostile frame could ask for more memory.
+        self._limits = {self._zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
 
     def compress(self, view: memoryview, last: bool) -> Buffers:
         local = self._local
@@ -83,20 +85,20 @@ class ZstdCodec(Codec):
         return [local.compressor.compress(view, flush)]
 
     def compress_against(self, view: memoryview, prefix: t.Any) -> bytes:
-        """Return a frame that can be decoded only with the same prefix: at most 16 MiB with the frame itself."""
+        """Return a frame that can be decoded only with the same prefix: at most 8 MiB."""
         parameter = self._zstd.CompressionParameter
         options = {
             parameter.compression_level: self._level,
             parameter.checksum_flag: 1,
             # What is alike lies megabytes before.
-            parameter.window_log: _PREFIX_WINDOW_LOG,
+            parameter.window_log: _WINDOW_LOG,
             parameter.enable_long_distance_matching: 1,
         }
         return t.cast(bytes, self._zstd.compress(view, options=options, zstd_dict=prefix))
 
     def decompress(self, data: t.Union[bytes, memoryview], raw: int, prefix: t.Any = None) -> bytes:
         try:
-            decompressor = self._zstd.ZstdDecompressor(prefix)
+            decompressor = self._zstd.ZstdDecompressor(prefix, self._limits)
             result: bytes = decompressor.decompress(data, raw + 1)
         except self._zstd.ZstdError as error:
             raise IntegrityError("a zstd frame is damaged: %s" % error) from None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import FleetBackupError, IntegrityError
-from .anchors import Anchors
+from .anchors import Anchors, run_of
 from .base import BaseFrames, Raw
 from .codec import Buffers, Codec, ZstdCodec
 from .frame_table import FrameTable
@@ -19,8 +19,10 @@ FRAME = 2 << 20
 #: Frames that are compressed or decoded at the same time, at most: each has its prefix in memory, twice for a moment.
 WORKERS = 2
 
-# A frame that takes more than this part of its raw bytes may be smaller without a base.
+# A frame that takes more than this part of its raw bytes may be smaller without a base ...
 _DOUBTFUL = 0.5
+# ... and is then stored without one, unless that takes this much more.
+_GAIN = 1.02
 
 
 class DeltaEncoder:
@@ -30,6 +32,8 @@ class DeltaEncoder:
         self._zstd = zstd
         self._base = base
         self._anchors = anchors
+        # A frame, and where its run starts.
+        self._newest = (0, 0)
         #: By the number of a frame, start and size of the run of the base that it was compressed against.
         self.runs: t.Dict[int, t.Tuple[int, int]] = {}
         #: Why the base could not be read all the time. Frames are then stored without it.
@@ -37,7 +41,8 @@ class DeltaEncoder:
 
     def encode(self, frame: int, view: memoryview, last: bool) -> Buffers:
         """Return the stored form of a frame: all frames of a stream but the last are full."""
-        used = self._anchors.run(view, frame * FRAME, self._base.size)
+        found = self._anchors.run(view, self._base.size)
+        used = found or self._guess(frame, len(view))
         if used is None:
             return self._zstd.compress(view, last)
         try:
@@ -46,12 +51,20 @@ class DeltaEncoder:
             self.trouble = self.trouble or error
             return self._zstd.compress(view, last)
         delta = self._zstd.compress_against(view, prefix)
-        if len(delta) > _DOUBTFUL * len(view):
+        if found is None or len(delta) > _DOUBTFUL * len(view):
             plain = self._zstd.compress(view, last)
-            if sum(map(len, plain)) <= len(delta):
+            if sum(map(len, plain)) <= len(delta) * _GAIN:
                 return plain
+        if found is not None:
+            self._newest = max(self._newest, (frame, found[0]))
         self.runs[frame] = used
         return [delta]
+
+    def _guess(self, frame: int, size: int) -> t.Optional[t.Tuple[int, int]]:
+        """Where nothing tells, what follows on what was found for an earlier frame is the best guess."""
+        known, start = self._newest
+        start += (frame - known) * FRAME
+        return run_of(start, start + size, self._base.size)
 
 
 class FrameDecoder:

@@ -9,7 +9,7 @@ import typing as t
 
 from ..errors import IntegrityError
 from ..manifest import is_delta
-from .anchors import LONGEST
+from .anchors import LONGEST, SHORTEST
 from .frames import FRAME
 
 # The run of a frame that needs no base.
@@ -63,5 +63,7 @@ class FrameTable:
         return self._runs[2 * frame], self._runs[2 * frame + 1]
 
     def _runs_are_sound(self, count: int) -> bool:
-        runs = zip(self._runs[::2], self._runs[1::2])
-        return len(self._runs) == 2 * count and all(run == _NONE or (run[0] >= 0 and 0 < run[1] <= LONGEST) for run in runs)
+        return len(self._runs) == 2 * count and all(
+            (start, size) == _NONE or (start >= 0 and SHORTEST <= size <= LONGEST)
+            for start, size in zip(self._runs[::2], self._runs[1::2])
+        )
