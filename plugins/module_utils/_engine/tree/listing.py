@@ -80,17 +80,15 @@ class _Checks:
     """Each raises ValueError and the like unless what a restore uses of an entry is in order."""
 
     def __init__(self) -> None:
-        #: Modes that were found to be some: they repeat.
-        self._modes: t.Set[str] = set()
+        #: Mode, uid and gid that were found to be some: they repeat.
+        self._known: t.Set[t.Tuple[str, int, int]] = set()
 
     def metadata(self, entry: Entry) -> None:
-        mode = entry["mode"]
-        if mode not in self._modes:
+        mode, uid, gid = entry["mode"], entry.get("uid", 0), entry.get("gid", 0)
+        if (mode, uid, gid) not in self._known:
             if len(mode) != 4 or not 0 <= int(mode, 8) <= 0o7777:
                 raise ValueError("mode %r" % mode)
-            self._modes.add(mode)
-        _number(entry.get("uid", 0), most=_LAST_ID)
-        _number(entry.get("gid", 0), most=_LAST_ID)
+            self._known.add((mode, _number(uid, most=_LAST_ID), _number(gid, most=_LAST_ID)))
         _number(entry["mtime"], -_LARGEST)
 
     def file(self, entry: Entry) -> None:
@@ -145,6 +143,6 @@ def _check_segments(segments: t.Iterable[t.Sequence[int]], size: int) -> int:
 
 
 def _number(value: t.Any, least: int = 0, most: int = _LARGEST) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+    if type(value) is not int or not least <= value <= most:  # true is an int too
         raise ValueError("%r is no number that can be here" % (value,))
     return value
