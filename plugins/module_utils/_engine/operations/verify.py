@@ -283,6 +283,7 @@ class _Verification:
         listed = manifest.all_objects()
         checked.objects = 2 + len(listed)
         checked.unknown = sorted(set(sizes) - {stored.name for stored in listed})
+        self._check_references(manifest)
         self._progress.phase("verify %s" % self._id, None if checked.level == "quick" else sum(o.size for o in listed))
         if checked.level == "quick":
             self._check_sizes(listed, sizes)
@@ -319,6 +320,23 @@ class _Verification:
                 self._checked.report(stored.name, "is missing")
             elif sizes[stored.name] != stored.size:
                 self._checked.report(stored.name, "has %d bytes instead of %d" % (sizes[stored.name], stored.size))
+
+    def _check_references(self, manifest: Manifest) -> None:
+        """The older backups that this one needs must be those that were meant, and have all that it needs of them."""
+        for reference in manifest.references:
+            older_id = reference["id"]
+            try:
+                older = self._catalog.manifest(older_id)
+                if self._catalog.manifest_sha256(older_id) != reference["sha256"]:
+                    raise IntegrityError("its manifest is another one than when this backup was made")
+                used = [c for c in older.components if any(v.name in reference["volumes"] for v in c.volumes)]
+                needed = {*reference["volumes"], *(component.frames.name for component in used)}
+                whole = {o.name for o in older.all_objects()}.difference(self._catalog.lacking(older_id))
+                if needed - whole:
+                    raise IntegrityError("it lacks %s" % ", ".join(sorted(needed - whole)))
+            except (IntegrityError, NotFoundError) as error:
+                problem = "is an older backup that holds data of this one and cannot be used: %s" % error
+                self._checked.report(older_id + ".json", problem)
 
     def _check_hash_file(self, sha256: t.Optional[str]) -> None:
         """Compare ``<id>.json.sha256`` with the manifest; when that is damaged (None), see whether it is a hash at all."""
