@@ -143,6 +143,6 @@ def _check_segments(segments: t.Iterable[t.Sequence[int]], size: int) -> int:
 
 
 def _number(value: t.Any, least: int = 0, most: int = _LARGEST) -> int:
-    if type(value) is not int or not least <= value <= most:  # true is an int too
+    if value.__class__ is not int or not least <= value <= most:  # true is an int too
         raise ValueError("%r is no number that can be here" % (value,))
     return value
