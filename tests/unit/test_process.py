@@ -43,12 +43,16 @@ def fifo(tmp_path):
     thread.start()
 
     def until_all_writers_are_gone():
-        # On a slow machine the child may have been stopped before it came to the fifo: then this is its only writer.
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError as error:
-            assert error.errno == errno.ENXIO
-        thread.join(60)
+        # On a slow machine the child may have been stopped before it came to the fifo, or the reader may not be there yet:
+        # a writer that comes and goes at once lets the reader see that there is none, and hides none that there is.
+        for _ in range(600):
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError as error:
+                assert error.errno == errno.ENXIO
+            thread.join(0.1)
+            if not thread.is_alive():
+                break
         assert not thread.is_alive(), "a process was left behind"
         return received[0]
 
