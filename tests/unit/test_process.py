@@ -167,9 +167,9 @@ def test_a_timeout_ends_grandchildren_too(fifo):
 def test_an_interrupted_run_leaves_no_child(fifo):
     path, gone = fifo
     pid = os.getpid()
-    code = FIFO_HOLDER.replace("signal.pause()", "os.kill(%d, signal.SIGINT); signal.pause()" % pid)
+    code = FIFO_HOLDER.replace("signal.pause()", "sys.stdin.read(); os.kill(%d, signal.SIGINT); signal.pause()" % pid)
     with pytest.raises(KeyboardInterrupt):
-        run(python(code, path, ""))
+        run(python(code, path, ""), stdin=b"what is fed once the child is known")
     assert gone()
 
 
