@@ -51,12 +51,17 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``limits``: our wall time at most this many times that of the contender. ``rss``: our peak memory in bytes."""
+    """``limits``: our wall time at most this many times that of the contender.
+
+    The most that we may need: ``rss`` bytes of memory, ``stored`` bytes of output, ``seconds``.
+    """
 
     data: str
     contenders: t.List[Contender]
     limits: t.Dict[str, float]
     rss: t.Optional[int] = None
+    stored: t.Optional[int] = None
+    seconds: t.Optional[float] = None
 
 
 class Place:

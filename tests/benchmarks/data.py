@@ -97,15 +97,20 @@ def _row(number: int, rng: random.Random, texts: t.Sequence[str]) -> str:
 
 
 def _sqlite(folder: str, scale: float) -> None:
-    """A 1 GiB SQLite database: orders with an index, like a small shop's after years."""
+    """A 1 GiB SQLite database."""
+    _shop(os.path.join(folder, "shop.db"), 1024 * _MIB * scale)
+
+
+def _shop(path: str, size: float) -> None:
+    """Orders with an index, like a small shop's after years."""
     rng = random.Random(4)
     texts = [line.strip().decode() for line in _lines(rng, 5000)]
-    base = sqlite3.connect(os.path.join(folder, "shop.db"), isolation_level=None)
+    base = sqlite3.connect(path, isolation_level=None)
     base.execute("PRAGMA journal_mode = OFF")
     base.execute("PRAGMA synchronous = OFF")
     base.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, code TEXT NOT NULL, note TEXT, picture BLOB, cents INTEGER)")
     number = 0
-    while base.execute("PRAGMA page_count").fetchone()[0] * 4096 < 960 * _MIB * scale:
+    while base.execute("PRAGMA page_count").fetchone()[0] * 4096 < size * 15 / 16:
         base.execute("BEGIN")
         base.executemany(
             "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
@@ -123,6 +128,45 @@ def _sqlite(folder: str, scale: float) -> None:
         base.execute("COMMIT")
         number += 20000
     base.execute("CREATE INDEX by_code ON orders (code)")
+    base.close()
+
+
+def _dumps(folder: str, scale: float) -> None:
+    """A dump of 275 MB, and what became of it: with 0.5 % of its rows changed, and with 20 MB of new rows near the head."""
+    rng = random.Random(6)
+    texts = [line.strip().decode().replace("'", "''") for line in _lines(rng, 5000)]
+    rows: t.List[str] = []
+    size = 0
+    while size < 275e6 * scale:
+        rows.append(_row(len(rows), rng, texts))
+        size += len(rows[-1]) + 1
+    _write_dump(os.path.join(folder, "first.sql"), rows)
+    new = [_row(10**7 + n, rng, texts) for n in range(int(len(rows) * 20 / 275))]
+    _write_dump(os.path.join(folder, "new-rows.sql"), new)
+    near = len(rows) // 100 * 2
+    _write_dump(os.path.join(folder, "grown.sql"), [*rows[:near], *new, *rows[near:]])
+    for number in rng.sample(range(len(rows)), len(rows) // 200):
+        rows[number] = _row(number, rng, texts)
+    _write_dump(os.path.join(folder, "changed.sql"), rows)
+
+
+def _write_dump(path: str, rows: t.Sequence[str]) -> None:
+    with open(path, "w") as file:
+        for start in range(0, len(rows), 500):
+            file.write("INSERT INTO `orders` VALUES " + ",".join(rows[start : start + 500]) + ";\n")
+
+
+def _databases(folder: str, scale: float) -> None:
+    """A database of 275 MB, and the same with 0.5 % of its rows changed."""
+    first, changed = os.path.join(folder, "first.db"), os.path.join(folder, "changed.db")
+    _shop(first, 275e6 * scale)
+    shutil.copyfile(first, changed)
+    rng = random.Random(7)
+    base = sqlite3.connect(changed)
+    (count,) = base.execute("SELECT count(*) FROM orders").fetchone()
+    changes = [("%012x" % rng.getrandbits(48), rng.randrange(10**6), n) for n in rng.sample(range(1, count), count // 200)]
+    base.executemany("UPDATE orders SET code = ?, cents = ? WHERE id = ?", changes)
+    base.commit()
     base.close()
 
 
@@ -167,6 +211,8 @@ MAKERS: t.Dict[str, t.Callable[[str, float], None]] = {
     "small": _small,
     "sql": _sql,
     "sqlite": _sqlite,
+    "dumps": _dumps,
+    "databases": _databases,
     "tiny": _tiny,
 }
 

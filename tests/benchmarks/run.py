@@ -16,9 +16,12 @@ import subprocess
 import sys
 import typing as t
 
-from comparisons import ALL, HERE, MIB, PROJECT, Comparison, Contender, Place
+from comparisons import ALL as FIRST_DAY
+from comparisons import HERE, MIB, PROJECT, Comparison, Contender, Place
+from deltas import DELTAS
 from measuring import FailedError, Usage, run, stored_bytes
 
+ALL = {**FIRST_DAY, **DELTAS}
 SLOW_RUNS = 3
 
 
@@ -90,8 +93,9 @@ def measure(
             shutil.rmtree(contender.output, ignore_errors=True)
             os.makedirs(contender.output)
             run(contender.before)
+            before = stored_bytes(contender.output)
             usages[contender.name].append(contender.run())
-            stored[contender.name] = stored_bytes(contender.output)
+            stored[contender.name] = stored_bytes(contender.output) - before
             shutil.rmtree(contender.output)
     return usages, stored
 
@@ -127,15 +131,14 @@ def figures(
         if row["contender"] in comparison.limits:
             limit = comparison.limits[row["contender"]]
             limits.append({"against": row["contender"], "ratio": row["ratio"], "limit": limit, "met": row["ratio"] <= limit})
-    if comparison.rss:
-        limits.append(
-            {
-                "against": "peak memory",
-                "ratio": ours["rss"] / MIB,
-                "limit": comparison.rss / MIB,
-                "met": ours["rss"] <= comparison.rss,
-            }
-        )
+    ours_at_most = [
+        ("peak memory, MiB", ours["rss"] / MIB, comparison.rss and comparison.rss / MIB),
+        ("stored, MB", ours["stored"] / 1e6, comparison.stored and comparison.stored / 1e6),
+        ("wall, s", ours["wall"], comparison.seconds),
+    ]
+    for what, value, most in ours_at_most:
+        if most is not None:
+            limits.append({"against": what, "ratio": value, "limit": most, "met": value <= most})
     return {"rows": rows, "limits": limits, "skipped": skipped}
 
 
@@ -148,7 +151,7 @@ def show(name: str, result: t.Dict[str, t.Any]) -> None:
         print("  %-30s %9.3f %9.3f %9.3f %9.1f %10.1f %8s" % (row["contender"], *values, ratio))
     for limit in result["limits"]:
         word = "met" if limit["met"] else "MISSED"
-        print("  %-7s %s: %.2f, at most %g" % (word, limit["against"], limit["ratio"], limit["limit"]))
+        print("  %-7s %s: %.2f, at most %.3g" % (word, limit["against"], limit["ratio"], limit["limit"]))
     for line in result["skipped"]:
         print("  skipped %s" % line)
     sys.stdout.flush()

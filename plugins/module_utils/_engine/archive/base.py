@@ -13,7 +13,7 @@ from ..errors import IntegrityError
 from .frame_table import FrameTable
 
 # Frames of a new dump go through those of its base nearly in order: what lies in two runs is decoded once.
-_KEPT = 4
+_KEPT = 3
 
 Raw = t.Union[bytes, memoryview]
 

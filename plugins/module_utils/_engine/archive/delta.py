@@ -19,6 +19,9 @@ FRAME = 2 << 20
 #: Frames that are compressed or decoded at the same time, at most: each has its prefix in memory, twice for a moment.
 WORKERS = 2
 
+# Frames that need no base.
+_PLAIN_WORKERS = 4
+
 # A frame that takes more than this part of its raw bytes may be smaller without a base ...
 _DOUBTFUL = 0.5
 # ... and is then stored without one, unless that takes this much more.
@@ -78,7 +81,7 @@ class FrameDecoder:
         self._table = table
         self._prefix = prefix
         #: How many threads may decode at the same time.
-        self.workers = min(cores(), WORKERS) if table.is_delta else cores()
+        self.workers = min(cores(), WORKERS if table.is_delta else _PLAIN_WORKERS)
 
     def decode(self, frame: int, data: t.Union[bytes, memoryview], raw: int) -> Raw:
         """Return the ``raw`` bytes of a frame. Raises IntegrityError, whose ``objects`` are empty unless the base is to blame."""
