@@ -21,15 +21,16 @@ from .content import hash_zeros
 from .delta import FrameDecoder
 from .frame_table import FrameTable
 from .index import Entry, entry_path, entry_target, sort_key
-from .reader import ComponentReader, open_base, open_sealed, read_object, read_stored
+from .reader import ComponentReader, open_base, open_sealed, place, read_object, read_stored
 from .scanning import LARGEST_STORED, FrameScan
+from .stream import SECTION_TYPES
 from .volume_source import Report
 
 _BLOCK = 1 << 20
 
 # docs/format.md, The index.
 _TYPES = frozenset(
-    ("file", "directory", "symlink", "link", "fifo", "character", "block", "stream", "table", "collection")
+    ("file", "directory", "symlink", "link", "fifo", "character", "block", "stream", *SECTION_TYPES)
 )  # fmt: skip
 
 # Files that are remembered for the hard links to them that may follow.
@@ -162,6 +163,8 @@ class ComponentCheck:
         component = self._component
         count = logical = 0
         last = b""
+        # The sections of a dump lie in its own order, and are too few to fill the memory; files lie in that of the index.
+        sections: t.Optional[t.List[Entry]] = [] if component.shape == "stream" else None
         reader = ComponentReader(self._catalog, self._id, component)
         try:
             for line in reader.lines():
@@ -173,10 +176,14 @@ class ComponentCheck:
                 last = key
                 count += 1
                 logical += entry.get("size", 0)
-                if self._entry(entry, path, scan, reader) and entry["type"] == "file":
+                if sections is not None:
+                    sections.append(entry)
+                elif self._entry(entry, path, scan, reader) and entry["type"] == "file":
                     if len(self._remembered) >= _REMEMBERED:
                         self._remembered.clear()
                     self._remembered[path] = line
+            for entry in sorted(sections or (), key=place):
+                self._entry(entry, entry_path(entry), scan, reader)
             if (count, logical) != (component.entries, component.bytes):
                 raise IntegrityError(
                     "has %d entries of %d bytes; the manifest says %d of %d"

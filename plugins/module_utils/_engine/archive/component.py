@@ -101,7 +101,10 @@ class ComponentWriter:
         self._frames: t.Optional[FrameWriter] = None
 
     def stream(self, entry_path: bytes, ending: str) -> StreamWriter:
-        """Begin a component of shape ``stream``. ``ending`` names what it is, such as ``.sqlite``."""
+        """Begin a component of shape ``stream``. ``ending`` names what it is, such as ``.sqlite``.
+
+        ``entry_path`` is the path of its one entry, unless StreamWriter.begin_entry() tells of sections.
+        """
         stored = codec(self._compression.algorithm, self._compression.level)
         if isinstance(stored, ZstdCodec):
             self._upon = self._base
@@ -112,7 +115,8 @@ class ComponentWriter:
                 self.references = References.to_all_of(self._base)
         stored_ending = stored.ending if self._delta is None else DELTA_ENDING
         frames, index = self._begin(self.name + ending + stored_ending, "stream", StreamWriter.format, stored, ())
-        self._content = StreamWriter(frames, index, self._id, entry_path)
+        # Frames of a delta are all full: that is how the place of one in the base is guessed.
+        self._content = StreamWriter(frames, index, self._id, entry_path, cuts=self._delta is None)
         return self._content
 
     def tree(self, roots: t.Sequence[Root]) -> TreeWriter:

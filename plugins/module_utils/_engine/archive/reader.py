@@ -230,6 +230,10 @@ class ComponentReader:
         """All entries in the order of the index, or those from the archive path ``start`` on."""
         return self._index.entries(start)
 
+    def in_stream_order(self, select: t.Optional[t.Callable[[Entry], bool]] = None) -> t.List[Entry]:
+        """The entries of a stream, or those that ``select`` takes, in the order of their bytes."""
+        return sorted(filter(select, self.entries()), key=place)
+
     def lines(self) -> t.Iterator[bytes]:
         """The entries as they stand in the index."""
         return self._index.lines()
@@ -309,6 +313,12 @@ class ComponentReader:
                 yield part
                 length -= len(part)
         hash_zeros(entry["size"] - position, update)
+
+
+def place(entry: Entry) -> t.Tuple[int, int]:
+    """Where the bytes of an entry lie: frame and offset. Empty ones come first."""
+    _id, frame, offset, _size = entry.get("bytes") or (None, 0, 0, 0)
+    return frame, offset
 
 
 def _ranges(catalog: Catalog, backup_id: str, name: str) -> t.Callable[[int, int], bytes]:
