@@ -84,6 +84,7 @@ class FaultProxy:
         self.happened: t.Dict[str, int] = dict.fromkeys(KINDS, 0)
         self._target = target
         self._numbers = itertools.count()
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._sockets: t.Set[socket.socket] = set()
         self._listener = socket.create_server(listen, backlog=128)
@@ -108,6 +109,7 @@ class FaultProxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._closed.set()
         self.cut_all()
         self._thread.join()
 
@@ -139,21 +141,33 @@ class FaultProxy:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._sockets.update(pair)
-        stalled = threading.Event()
+        stalled, cut = threading.Event(), threading.Event()
         ways = [
-            threading.Thread(target=self._forward, args=(*way, fault if fault and fault.up == up else None, stalled), daemon=True)
+            threading.Thread(
+                target=self._forward, args=(*way, fault if fault and fault.up == up else None, stalled, cut), daemon=True
+            )
             for up, way in ((True, (client, server)), (False, (server, client)))
         ]
         for way in ways:
             way.start()
         for way in ways:
             way.join()
+        if stalled.is_set():
+            # Neither end learns that the other one is gone.
+            self._closed.wait()
         with self._lock:
             self._sockets.difference_update(pair)
         for one in pair:
             one.close()
 
-    def _forward(self, source: socket.socket, sink: socket.socket, fault: t.Optional[Fault], stalled: threading.Event) -> None:
+    def _forward(
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        fault: t.Optional[Fault],
+        stalled: threading.Event,
+        cut: threading.Event,
+    ) -> None:
         passed = 0
         try:
             while True:
@@ -163,8 +177,9 @@ class FaultProxy:
                         return  # which the other end does not learn
                     continue
                 if not piece:
-                    with contextlib.suppress(OSError):
-                        sink.shutdown(socket.SHUT_WR)
+                    if not cut.is_set():
+                        with contextlib.suppress(OSError):
+                            sink.shutdown(socket.SHUT_WR)
                     return
                 if self.latency:
                     time.sleep(self.latency)
@@ -183,21 +198,18 @@ class FaultProxy:
                         if fault.kind == "stall":
                             stalled.set()
                             continue
-                        self._end(fault, source, sink)
-                        return
+                        if fault.kind == "cut":
+                            cut.set()
+                            _reset(source)
+                            _reset(sink)
+                            return
+                        break
                 passed += len(piece)
                 sink.sendall(piece)
         except OSError:
             pass
-        for one in (source, sink):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def _end(self, fault: Fault, *sockets: socket.socket) -> None:
-        for one in sockets:
-            if fault.kind == "cut":
-                _reset(one)
-            else:
+        if not cut.is_set():
+            for one in (source, sink):
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
