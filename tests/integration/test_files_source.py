@@ -192,3 +192,11 @@ def test_a_tree_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
 def test_options_that_cannot_work_are_refused_with_their_place(tmp_path: Path, options: t.Any, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         jobs.configure(tmp_path, {"name": "files", "files": options})
+
+
+def test_what_a_restore_is_staging_is_left_out(tmp_path: Path) -> None:
+    ours, theirs = ".fleet-backup-restore-0123abcd", ".fleet-backup-restore-notes"
+    tree = make(tmp_path / "tree", "a", ours + "/old/1", "folder/" + ours + "/new/1", theirs + "/kept")
+    make(tree / "file", ours)  # no folder, so none of ours
+    config = jobs.configure(tmp_path, jobs.files(tree))
+    assert stored(config, tree) == ["", theirs, theirs + "/kept", "a", "file", "file/" + ours, "folder"]

@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from _engine.errors import MissingDependencyError, RestoreError, SourceError
+from _engine import interruption, process
+from _engine.errors import InterruptedRunError, MissingDependencyError, RestoreError, SourceError
 from _engine.process import KEPT_OUTPUT, last_lines, run
 
 # Tells its process id to a fifo (so that a test knows that it runs), then holds the fifo open until it dies.
@@ -171,6 +172,29 @@ def test_an_interrupted_run_leaves_no_child(fifo):
     with pytest.raises(KeyboardInterrupt):
         run(python(code, path, ""), stdin=b"what is fed once the child is known")
     assert gone()
+
+
+def test_a_signal_while_a_child_is_being_started_leaves_none(monkeypatch):
+    started = []
+    start = process._start
+
+    def interrupted_start(*arguments):
+        started.append(start(*arguments))
+        interruption.stop(InterruptedRunError("stopped"))
+        return started[0]
+
+    monkeypatch.setattr(process, "_start", interrupted_start)
+    with pytest.raises(InterruptedRunError):
+        run(python("import signal; signal.pause()"))
+    assert started[0].returncode is not None
+
+
+def test_a_signal_that_comes_too_late_stops_no_child(monkeypatch):
+    """What takes back what a run stored may need programs too."""
+    with interruption.uninterrupted():
+        interruption.stop(InterruptedRunError("stopped"))
+        assert run(python("pass")).succeeded
+    interruption.forget()
 
 
 def test_a_grandchild_that_lives_on_does_not_hold_the_run_up(fifo):

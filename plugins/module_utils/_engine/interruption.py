@@ -4,12 +4,13 @@
 A front's signal handler, which Python runs in the main thread, calls stop(), which raises InterruptedRunError there and then.
 What must not be cut short (taking back what a failed run stored, putting back what a failed restore changed, the last steps
 after the point of no return) stands in ``with uninterrupted()``: the signal then comes too late, for the run is ending anyway.
-Where it would go on instead, it calls checkpoint().
+Where it would go on instead, it calls checkpoint(), or stands in ``with deferred()``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import typing as t
 
 from .errors import InterruptedRunError
@@ -49,3 +50,16 @@ def uninterrupted() -> t.Iterator[None]:
         yield
     finally:
         _depth -= 1
+
+
+@contextlib.contextmanager
+def deferred() -> t.Iterator[None]:
+    """Let a signal that comes inside raise its error at the end. In other threads than the main one none raises any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    too_late = _depth > 0
+    with uninterrupted():
+        yield
+    if not too_late:
+        checkpoint()

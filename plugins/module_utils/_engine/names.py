@@ -21,6 +21,9 @@ _WINDOWS_DEVICES = frozenset(
 #: The tag of what a restore saves of the state that it replaces.
 SAFETY_TAG = "pre-restore"
 
+#: How the private folder begins that a restore stages things in, beside their places. It is never backed up.
+STAGING_PREFIX = ".fleet-backup-restore-"
+
 KINDS = ("full", "differential", "incremental")
 
 NAME_RULE = "1 to 63 of a-z, 0-9, '_' and '-', starting with a letter or digit, and no Windows device name"

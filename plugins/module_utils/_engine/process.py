@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .errors import FleetBackupError, MissingDependencyError, SourceError
+from .interruption import deferred
 from .private import write_all
 from .system import GROUP_OPTIONS, end_group
 
@@ -83,13 +84,14 @@ def run(
     ``env`` is added to this process's environment; ``stdin`` is what the child reads (nothing by default); ``timeout`` and
     ``grace`` are seconds. Raises MissingDependencyError when the program cannot be started.
     """
-    child = _start(argv, env, subprocess.DEVNULL if stdin is None else subprocess.PIPE)
-    feeder = threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True)
-    output, errors = _Tail(child.stdout), _Tail(child.stderr)
+    child: t.Optional[subprocess.Popen[bytes]] = None
     timed_out = False
     try:
+        with deferred():  # or the child could be running, and nobody know it
+            child = _start(argv, env, subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        output, errors = _Tail(child.stdout), _Tail(child.stderr)
         if stdin is not None:
-            feeder.start()
+            threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True).start()
         try:
             child.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -97,7 +99,8 @@ def run(
             _end(child, grace)
     except BaseException:
         # Interrupted (SIGINT, SIGTERM as an exception): the child does not get our terminal's signals, so it is ended here.
-        _end(child, grace)
+        if child is not None:
+            _end(child, grace)
         raise
     stdout, complete = output.result()
     return Finished(tuple(argv), child.returncode, stdout, errors.result()[0], complete, timed_out)

@@ -19,14 +19,14 @@ import stat
 import typing as t
 
 from ..errors import LockedError, RestoreError
-from ..names import printable
+from ..names import STAGING_PREFIX, printable
 from ..system import list_xattrs, lock_file, remove_xattr
 from ..system.folder import Folder
 from .beneath import Beneath, link, move
 from .metadata import Metadata, Permissions
 from .remove import remove_tree
 
-PREFIX = b".fleet-backup-restore-"
+PREFIX = STAGING_PREFIX.encode("ascii")
 
 CREATE, REPLACE, REMOVE, SET = "create", "replace", "remove", "set"
 

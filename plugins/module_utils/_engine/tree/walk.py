@@ -8,15 +8,20 @@ link in the place of a folder. One descriptor per level; a folder's names are al
 from __future__ import annotations
 
 import os
+import re
 import stat
 import typing as t
 from dataclasses import dataclass, field
 
+from ..names import STAGING_PREFIX
 from ..system import OPEN_READ, open_folder
 from .patterns import Patterns
 
 _CACHE_TAG = "CACHEDIR.TAG"
 _CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir/
+
+# As tree/staging.py names its folders.
+_is_staging = re.compile(re.escape(STAGING_PREFIX) + r"[0-9a-f]{8}\Z").match
 
 REGULAR, DIRECTORY, OTHER = "regular", "directory", "other"
 
@@ -98,6 +103,7 @@ class _Folder:
 def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[Item]:
     """Yield what lies at ``path`` (followed when it is a link) and below it. ``name`` is its archive path.
 
+    Folders that a restore is staging things in are left out.
     An item's ``dir_fd`` is open only until the next one is asked for. Raises OSError when ``path`` itself cannot be read.
     """
     st = os.stat(path)
@@ -127,6 +133,8 @@ def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[Ite
             if rules.include is not None:
                 verdict = rules.include.match(item_path[skip:], is_dir)
                 chosen = chosen if verdict is None else verdict
+            if is_dir and leaf.startswith(STAGING_PREFIX) and _is_staging(leaf):
+                continue
             if is_dir:
                 try:
                     below = _descend(folder, leaf, item_path, chosen, rules, st.st_dev)
