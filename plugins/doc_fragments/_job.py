@@ -143,6 +143,100 @@ options:
                   - How long to wait for a lock that another process holds.
                 type: str
                 default: 60s
+          docker_volume:
+            description:
+              - Docker volumes of this host, with all metadata of their files; the containers that use them can be stopped
+                or paused meanwhile.
+            type: dict
+            suboptions:
+              volumes:
+                description:
+                  - The volumes, by name.
+                  - For example V(['moodle_moodledata']).
+                type: list
+                elements: str
+              project:
+                description:
+                  - 'Instead of O(job.sources.docker_volume.volumes): all volumes of this compose project.'
+                  - For example V(moodle).
+                type: str
+              labels:
+                description:
+                  - 'Instead of O(job.sources.docker_volume.volumes): all volumes that have these labels, each C(name) or
+                    C(name=value).'
+                  - For example V(['backup=yes']).
+                type: list
+                elements: str
+              containers:
+                description:
+                  - 'What to do with the running containers that use the volumes, while these are read. V(stop) them: their
+                    files are then whole. V(pause) them: the files are as after a power failure. V(leave) them alone: files
+                    that change meanwhile are told. The label C(fleet.backup.containers) of a container, with one of the three,
+                    wins. Whatever happens to the backup, they go on afterwards.'
+                type: str
+                default: leave
+                choices:
+                  - stop
+                  - pause
+                  - leave
+              stop_timeout:
+                description:
+                  - How long a container has to stop before it is killed.
+                type: str
+                default: 30s
+              docker_host:
+                description:
+                  - 'The unix socket of the host''s Docker daemon. Default: as the environment (C(DOCKER_HOST)) says, else
+                    the usual one.'
+                  - For example V(unix:///run/user/1000/docker.sock).
+                type: str
+              exclude:
+                description:
+                  - Patterns of what to leave out, as in C(.gitignore), relative to each path.
+                  - For example V(['*.tmp', '__pycache__/']).
+                type: list
+                elements: str
+              include:
+                description:
+                  - Patterns of what to read, as in C(.gitignore). Without any, everything that is not excluded.
+                type: list
+                elements: str
+              exclude_caches:
+                description:
+                  - Leave out the content of folders that a C(CACHEDIR.TAG) marks as a cache.
+                type: bool
+                default: false
+              exclude_if_present:
+                description:
+                  - Leave out the content of folders that hold a file of one of these names.
+                type: list
+                elements: str
+              on_unreadable:
+                description:
+                  - What it means when a file or folder cannot be read.
+                type: str
+                default: warning
+                choices:
+                  - warning
+                  - failure
+              on_changed:
+                description:
+                  - What it means when a file changes or vanishes while it is read.
+                type: str
+                default: warning
+                choices:
+                  - ignore
+                  - warning
+                  - failure
+              detect:
+                description:
+                  - 'How an incremental backup tells that a file has not changed. V(times): by its size, times and inode.
+                    V(checksum): by reading it again.'
+                type: str
+                default: times
+                choices:
+                  - times
+                  - checksum
       stores:
         description:
           - The names of the stores that each get a copy.

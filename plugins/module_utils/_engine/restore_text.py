@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from .manifest import SEALED_ENDING, Component
+from .sources import load
 
 _HEAD = """\
 fleet.backup: backup {id}
@@ -86,9 +87,8 @@ def restore_text(
         commands = _commands(component) if base is None else _delta_commands(component, base)
         text += "    mkdir -p restored/%s\n" % component.name
         text += "".join("    %s\n" % command for command in commands)
-        note = _TREE_NOTE.get(component.format) or _stream_note(component)
-        if note:
-            text += "\n" + note.format(index=component.index.name) + "\n"
+        notes = [_TREE_NOTE.get(component.format, "").format(index=component.index.name), load(component.source).restore_note]
+        text += "".join("\n%s\n" % note for note in notes if note)
     return text.encode("utf-8")
 
 
@@ -135,12 +135,3 @@ def _stream_name(component: Component) -> str:
     name = component.volumes[0].name
     parts = [p for p in name[len(component.name) :].split(".") if p and not p.isdigit() and p not in _STORED_ENDINGS]
     return ".".join([component.name, *parts])
-
-
-def _stream_note(component: Component) -> str:
-    if component.source == "sqlite":
-        return (
-            "This is the database file itself. Stop the application, put it in the place of the old one, and remove a -wal or"
-            " -shm file that lies beside that."
-        )
-    return ""

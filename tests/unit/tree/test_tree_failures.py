@@ -18,7 +18,7 @@ from components import back_up, make_source
 
 from _engine.errors import LockedError, RestoreError
 from _engine.sources import RestoreTarget
-from _engine.sources.files import _rules_of
+from _engine.sources.files import rules_of
 from _engine.system.folder import Folder
 from _engine.tree import staging
 from _engine.tree.metadata import Permissions
@@ -33,7 +33,7 @@ def restoring(reader, source=None, **target) -> TreeRestore:
     if source is not None:
         target.update(options=source.options, delete=True)
     request = RestoreTarget(**target)
-    return TreeRestore(reader, request, _rules_of(request))
+    return TreeRestore(reader, request, rules_of(request))
 
 
 def leftovers(folder) -> list[str]:

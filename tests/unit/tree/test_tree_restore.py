@@ -14,7 +14,7 @@ import trees
 
 from _engine.errors import RestoreError
 from _engine.sources import RestoreTarget
-from _engine.sources.files import _rules_of
+from _engine.sources.files import rules_of
 from _engine.tree.restore import TreeRestore, plan_restore
 
 # Sub-second times of the tree at hand are compared exactly; only what a restore changes on purpose is left out.
@@ -30,7 +30,7 @@ def back_up(paths, store, **options):
 
 def restore(reader, **target):
     """Restore all the way; return what it found to do and what it told."""
-    restoring = TreeRestore(reader, RestoreTarget(**target), _rules_of(RestoreTarget(**target)))
+    restoring = TreeRestore(reader, RestoreTarget(**target), rules_of(RestoreTarget(**target)))
     restoring.stage(lambda _: None)
     notices = restoring.commit()
     restoring.finish()
@@ -86,8 +86,8 @@ def test_over_another_tree(tmp_path: Path, seed: int) -> None:
     inodes = all_inodes(tree)
 
     target = RestoreTarget(set_ids=True, devices=True, delete=True, options=source.options)
-    restoring = TreeRestore(reader, target, _rules_of(target))
-    planned = plan_restore(reader, target, _rules_of(target))
+    restoring = TreeRestore(reader, target, rules_of(target))
+    planned = plan_restore(reader, target, rules_of(target))
     restoring.stage(lambda _: None)
     # While staged, a file that is in place already may have a further name in the staging folder.
     staged = without_staging(trees.snapshot(tree, sockets=True))
@@ -230,7 +230,7 @@ def test_delete_takes_what_the_source_would_have_backed_up(tmp_path: Path) -> No
     before = trees.snapshot(tree, sockets=True)
 
     target = RestoreTarget(delete=True, options=source.options, leave_out=(str(tree / "store"),))
-    restoring = TreeRestore(reader, target, _rules_of(target))
+    restoring = TreeRestore(reader, target, rules_of(target))
     restoring.stage(lambda _: None)
     restoring.commit()
     restoring.undo()

@@ -11,7 +11,7 @@ import trees
 from components import back_up, make_source
 
 from _engine.sources import RestoreTarget
-from _engine.sources.files import _rules_of
+from _engine.sources.files import rules_of
 from _engine.system import windows_folder
 from _engine.tree.restore import TreeRestore, plan_restore
 
@@ -34,10 +34,10 @@ def test_a_tree_comes_back_and_goes(tmp_path: Path, seed: int) -> None:
     trees.make_tree(tmp_path / "tree", seed + 10, 40, odd=False)
     before = trees.snapshot(tree)
     target = RestoreTarget(set_ids=True, delete=True, options=source.options)
-    planned = plan_restore(reader, target, _rules_of(target))
+    planned = plan_restore(reader, target, rules_of(target))
 
     def carry_out(undo: bool):
-        restoring = TreeRestore(reader, target, _rules_of(target))
+        restoring = TreeRestore(reader, target, rules_of(target))
         restoring.stage(lambda _: None)
         notices = restoring.commit()
         if undo:

@@ -203,6 +203,7 @@ class ComponentReader:
         self.component = component
         self.backup_id = backup_id
         self._catalog = catalog
+        self._moved: t.Dict[bytes, bytes] = {}
         name = component.index.name
         index_codec = codec("gzip" if component.compression == "deflate" else component.compression)
         self._index = IndexReader(name, _ranges(catalog, backup_id, name), component.index.table, index_codec)
@@ -224,7 +225,11 @@ class ComponentReader:
     @property
     def roots(self) -> t.List[Root]:
         """The roots of a tree."""
-        return self._index.roots()
+        return [root._replace(path=self._moved.get(root.name, root.path)) for root in self._index.roots()]
+
+    def move_roots(self, paths: t.Mapping[bytes, bytes]) -> None:
+        """Let roots, by name, lie elsewhere than where they were when they were backed up."""
+        self._moved.update(paths)
 
     def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
         """All entries in the order of the index, or those from the archive path ``start`` on."""

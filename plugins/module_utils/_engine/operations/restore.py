@@ -234,7 +234,9 @@ class _Run:
         # Dumps first: the folders that they make are then there when trees are compared with what there is.
         components = sorted(zip(choice.readers, self._result.components), key=lambda c: c[0].component.shape == "tree")
         try:
-            for reader, _told in components:
+            for reader, told in components:
+                if self._request.to is None and not load_source(told.source).roots_are_paths:
+                    continue
                 for root in reader.roots:
                     folders.make_for(root, self._request.to)
             for reader, told in components:
@@ -281,8 +283,10 @@ class _Run:
         for restoring in dumps + [restoring for restoring in reversed(begun) if restoring.sets_times]:
             try:
                 restoring.finish()
-            except (FleetBackupError, OSError) as error:
+            except OSError as error:
                 self._warn("left-behind", "something that is no longer needed could not be removed: %s" % error)
+            except FleetBackupError as error:
+                self._warn("left-behind", str(error))
 
     def _back_up_first(self) -> None:
         """Back up what is there now of what will be overwritten. Raises RestoreError when that fails."""

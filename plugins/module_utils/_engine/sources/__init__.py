@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
     from ..result import Notice
 
-NAMES: t.Tuple[str, ...] = ("files", "sqlite")
+NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume")
 
 
 def load(driver: str) -> t.Type[Source]:
@@ -30,6 +30,10 @@ def load(driver: str) -> t.Type[Source]:
         from .sqlite import SqliteSource
 
         return SqliteSource
+    if driver == "docker_volume":
+        from .docker_volume import DockerVolumeSource
+
+        return DockerVolumeSource
     raise ConfigurationError("there is no source driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
 
 
@@ -123,6 +127,10 @@ class Source:
     OPTIONS: t.Sequence[Option] = ()
     #: ``tree``, ``stream`` or ``rows``
     shape = "stream"
+    #: What RESTORE.txt says, for people, of what is to be done with a component that stock tools have restored.
+    restore_note = ""
+    #: Whether the roots of its trees are paths of the host, which may be made when they are missing.
+    roots_are_paths = True
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         self.name = name

@@ -113,7 +113,7 @@ class FilesSource(Source):
     def plan(self) -> Plan:
         plan = Plan()
         unreadable: t.List[str] = []
-        for root in self._roots():
+        for root in self.roots():
             for item in self._walk(root, lambda path, _error: unreadable.append(printable(path))):
                 try:
                     st = item.st or os.stat(item.leaf, dir_fd=item.dir_fd, follow_symlinks=False)
@@ -128,7 +128,7 @@ class FilesSource(Source):
         return plan
 
     def backup(self, component: ComponentWriter, progress: t.Callable[[int], None]) -> Reading:
-        roots = self._roots()
+        roots = self.roots()
         run = _Run(component.tree(roots), progress, self.options["detect"] == "times")
         for root in roots:
             for item in self._walk(root, run.failed):
@@ -140,15 +140,16 @@ class FilesSource(Source):
     def plan_restore(cls, component: ComponentReader, target: RestoreTarget) -> RestorePlan:
         from ..tree.restore import plan_restore
 
-        return plan_restore(component, target, _rules_of(target))
+        return plan_restore(component, target, rules_of(target))
 
     @classmethod
     def restore(cls, component: ComponentReader, target: RestoreTarget) -> Restoring:
         from ..tree.restore import TreeRestore
 
-        return TreeRestore(component, target, _rules_of(target))
+        return TreeRestore(component, target, rules_of(target))
 
-    def _roots(self) -> t.List[Root]:
+    def roots(self) -> t.List[Root]:
+        """What is read, in the order of the index."""
         roots = [Root(os.fsencode(path), archive_name(path)) for path in self.options["paths"]]
         return sorted(roots, key=lambda root: sort_key(root.name))
 
@@ -184,7 +185,7 @@ def _rules(options: t.Dict[str, t.Any], leave_out: t.Sequence[str]) -> Rules:
     )
 
 
-def _rules_of(target: RestoreTarget) -> t.Optional[Rules]:
+def rules_of(target: RestoreTarget) -> t.Optional[Rules]:
     """What the source backs up, as far as the job is known."""
     return _rules(target.options, target.leave_out) if target.options else None
 

@@ -66,6 +66,10 @@ class SqliteSource(Source):
         Option("timeout", "duration", "How long to wait for a lock that another process holds.", default="60s"),
     )
     shape = "stream"
+    restore_note = (
+        "This is the database file itself. Stop the application, put it in the place of the old one, and remove a -wal or"
+        " -shm file that lies beside that."
+    )
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
