@@ -21,13 +21,13 @@ sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
 
 import yaml  # noqa: E402
 
-from _engine import sources, stores  # noqa: E402
+from _engine import notifiers, sources, stores  # noqa: E402
 from _engine.job import CONFIG, JOB  # noqa: E402
 from _engine.operations.archive import OPTIONS as ARCHIVE  # noqa: E402
 from _engine.operations.database_dump import OPTIONS as DUMP  # noqa: E402
 from _engine.options import Option, written  # noqa: E402
 
-_REGISTRIES: t.Dict[str, t.Any] = {"sources": sources, "stores": stores}
+_REGISTRIES: t.Dict[str, t.Any] = {"sources": sources, "stores": stores, "notifiers": notifiers}
 _BY_HAND = "Written by tools/generate.py from the engine's option declarations; do not edit."
 
 #: The options that choose a job in a module: a whole description, or a job of a description that lies on the host. Which of them

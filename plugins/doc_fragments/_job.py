@@ -515,6 +515,11 @@ options:
             since; without such a copy, or with V(0), in full.
         type: str
         default: 2GiB
+      notify:
+        description:
+          - The names of the notifiers that are told how operations on this job end.
+        type: list
+        elements: str
       max_age:
         description:
           - The backup counts as stale when the newest is older than this.
@@ -559,6 +564,235 @@ options:
                 It takes as long as reading the backup once.
             type: bool
             default: false
+  notifiers:
+    description:
+      - The ways to tell people how operations end.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the notifier.
+        type: str
+        required: true
+      'on':
+        description:
+          - What it is told. A notifier for which silence means something is told everything.
+        type: list
+        default:
+          - warning
+          - failure
+          - stale
+        choices:
+          - success
+          - warning
+          - failure
+          - stale
+        elements: str
+      language:
+        description:
+          - The language of its messages.
+        type: str
+        default: en
+        choices:
+          - en
+          - es
+      mail:
+        description:
+          - Mail over SMTP (RFC 5321), with STARTTLS (RFC 3207), TLS from the start (RFC 8314) or neither.
+        type: dict
+        suboptions:
+          to:
+            description:
+              - Who gets the mail.
+              - For example V(['ops@example.org']).
+            type: list
+            required: true
+            elements: str
+          from:
+            description:
+              - 'The address that it comes from. Default: O(notifiers.mail.username) when that is an address.'
+            type: str
+          preset:
+            description:
+              - 'Fills in the server of a provider. With C(port: 465) TLS is used from the start.'
+            type: str
+            choices:
+              - gmail
+              - office365
+          server:
+            description:
+              - The host name of the SMTP server.
+            type: str
+          port:
+            description:
+              - 'Its port. Default: 587 with V(starttls), 465 with V(tls), 25 with V(none).'
+            type: int
+          security:
+            description:
+              - 'How the connection is protected. Default: V(starttls), and V(tls) on port 465. V(none): all is sent in the
+                clear.'
+            type: str
+            choices:
+              - starttls
+              - tls
+              - none
+          username:
+            description:
+              - The account at the server.
+            type: str
+          password:
+            description:
+              - Its password.
+            type: str
+          password_file:
+            description:
+              - The same, read from this file.
+            type: path
+          password_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          password_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          ca_file:
+            description:
+              - Certificates of the authorities to trust instead of the system's (PEM).
+            type: path
+          timeout:
+            description:
+              - How long it may take to tell.
+            type: str
+            default: 30s
+      webhook:
+        description:
+          - A POST of JSON to a URL, signed with a shared secret.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - Where to send it.
+            type: str
+          url_file:
+            description:
+              - The same, read from this file.
+            type: path
+          url_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          url_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          secret:
+            description:
+              - What the body is signed with, so that the receiver knows who sent it.
+            type: str
+          secret_file:
+            description:
+              - The same, read from this file.
+            type: path
+          secret_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          secret_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          authorization:
+            description:
+              - The value of the header C(Authorization), such as C(Bearer ...).
+            type: str
+          authorization_file:
+            description:
+              - The same, read from this file.
+            type: path
+          authorization_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          authorization_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          ca_file:
+            description:
+              - Certificates of the authorities to trust instead of the system's (PEM).
+            type: path
+          timeout:
+            description:
+              - How long it may take to tell.
+            type: str
+            default: 30s
+      apprise:
+        description:
+          - Slack, Teams, Telegram, Matrix and a hundred others, through the library Apprise.
+        type: dict
+        suboptions:
+          urls:
+            description:
+              - The Apprise URLs, separated by white space. They hold tokens, so better name a file.
+              - For example V(slack://TokenA/TokenB/TokenC/#backups).
+            type: str
+          urls_file:
+            description:
+              - The same, read from this file.
+            type: path
+          urls_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          urls_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+      healthcheck:
+        description:
+          - Pings of a dead man's switch (Healthchecks.io and those like it), which tells people when no ping comes.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - The ping URL of the check.
+              - For example V(https://hc-ping.com/00000000-0000-0000-0000-000000000000).
+            type: str
+          url_file:
+            description:
+              - The same, read from this file.
+            type: path
+          url_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          url_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          ca_file:
+            description:
+              - Certificates of the authorities to trust instead of the system's (PEM).
+            type: path
+          timeout:
+            description:
+              - How long it may take to tell.
+            type: str
+            default: 30s
+      prometheus:
+        description:
+          - Metrics of each job in a file for the textfile collector of Prometheus' node exporter, replaced as a whole.
+        type: dict
+        suboptions:
+          directory:
+            description:
+              - 'The folder of the textfile collector. The file is C(fleet_backup_<job>.prom), readable by all: it holds names
+                and numbers only.'
+              - For example V(/var/lib/prometheus/node-exporter).
+            type: path
+            required: true
   sign:
     description:
       - Sign every backup with a key of this host, so that a forged or altered one is found out by all who know the public

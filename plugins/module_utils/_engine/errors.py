@@ -141,3 +141,11 @@ class UntrustedError(IntegrityError):
 
     code = "untrusted"
     exit_code = 17
+
+
+class NotificationError(FleetBackupError):
+    """A notifier could not tell; what it had to tell is kept and told later."""
+
+    code = "notification"
+    exit_code = 18
+    retry = True

@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .errors import ConfigurationError, NotFoundError
+from .notifiers import EVENTS, LANGUAGES
 from .options import Option, check
 from .secret import Secret
 
@@ -144,16 +145,32 @@ JOB = (
         " without such a copy, or with V(0), in full.",
         default="2GiB",
     ),
+    Option("notify", "list", "The names of the notifiers that are told how operations on this job end.", elements="name"),
     Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
     Option("lock_timeout", "duration", "How long to wait for another run of the same job.", default="0s"),
 )
 
 STORE = (Option("name", "name", "The name of the store.", required=True),)
 
+NOTIFIER = (
+    Option("name", "name", "The name of the notifier.", required=True),
+    Option(
+        "on",
+        "list",
+        "What it is told. A notifier for which silence means something is told everything.",
+        default=["warning", "failure", "stale"],
+        choices=EVENTS,
+    ),
+    Option("language", "str", "The language of its messages.", choices=LANGUAGES, default="en"),
+)
+
 CONFIG = (
     Option("host", "host", "The name under which this host's backups are stored. It is never guessed.", required=True),
     Option("stores", "list", "The places that keep backups.", elements="dict", drivers="stores", options=STORE),
     Option("jobs", "list", "The jobs of this host.", elements="dict", options=JOB),
+    Option(
+        "notifiers", "list", "The ways to tell people how operations end.", elements="dict", drivers="notifiers", options=NOTIFIER
+    ),
     Option(
         "sign",
         "bool",
@@ -189,6 +206,15 @@ class StoreConfig:
     name: str
     driver: str
     options: t.Dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class NotifierConfig:
+    name: str
+    driver: str
+    options: t.Dict[str, t.Any]
+    on: t.Tuple[str, ...]
+    language: str
 
 
 @dataclass(frozen=True)
@@ -230,6 +256,7 @@ class Job:
     delta_cache: int
     max_age: t.Optional[int]
     lock_timeout: int
+    notify: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,6 +268,7 @@ class Config:
     sign: bool = False
     signing_key: t.Optional[str] = None
     trusted_hosts: t.Tuple[str, ...] = ()
+    notifiers: t.Tuple[NotifierConfig, ...] = ()
 
     def job(self, name: str) -> Job:
         """Return the job called ``name``; NotFoundError names those that exist."""
@@ -256,6 +284,14 @@ class Config:
                 return store
         raise NotFoundError("there is no store %r; the stores are: %s" % (name, ", ".join(s.name for s in self.stores) or "none"))
 
+    def notifier(self, name: str) -> NotifierConfig:
+        """Return the notifier called ``name``; NotFoundError names those that exist."""
+        for notifier in self.notifiers:
+            if notifier.name == name:
+                return notifier
+        there = ", ".join(n.name for n in self.notifiers) or "none"
+        raise NotFoundError("there is no notifier %r; the notifiers are: %s" % (name, there))
+
 
 def parse_config(description: t.Any) -> Config:
     """Return the checked form of a whole description (what a host's job file holds).
@@ -265,7 +301,9 @@ def parse_config(description: t.Any) -> Config:
     value = check(description, CONFIG, "")
     problems: t.List[str] = []
     stores = tuple(StoreConfig(s["name"], s["driver"], s["options"]) for s in value["stores"])
-    jobs = tuple(_job(j, "jobs[%d]" % n, {s.name for s in stores}, problems) for n, j in enumerate(value["jobs"]))
+    notifiers = tuple(_notifier(n, "notifiers[%d]" % i, problems) for i, n in enumerate(value["notifiers"]))
+    names = {s.name for s in stores}, {n.name for n in notifiers}
+    jobs = tuple(_job(j, "jobs[%d]" % n, *names, problems) for n, j in enumerate(value["jobs"]))
     if value["trusted_hosts"]:
         from .signing import TrustedHosts
 
@@ -283,6 +321,7 @@ def parse_config(description: t.Any) -> Config:
         sign=value["sign"],
         signing_key=value["signing_key"],
         trusted_hosts=tuple(value["trusted_hosts"]),
+        notifiers=notifiers,
     )
 
 
@@ -322,12 +361,25 @@ def default_state_dir() -> str:
     return os.path.join(base, "fleet-backup")
 
 
-def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], problems: t.List[str]) -> Job:
-    for n, name in enumerate(value["stores"]):
-        if name not in stores:
-            problems.append("%s.stores[%d]: there is no store %r; define it under stores, or name one that is" % (place, n, name))
-        if name in value["stores"][:n]:
-            problems.append("%s.stores[%d]: %r is named twice" % (place, n, name))
+def _notifier(value: t.Dict[str, t.Any], place: str, problems: t.List[str]) -> NotifierConfig:
+    from .notifiers import load
+
+    driver, options = value["driver"], value["options"]
+    problems.extend("%s.%s.%s" % (place, driver, problem) for problem in load(driver).check_options(options))
+    return NotifierConfig(value["name"], driver, options, tuple(value["on"]), value["language"])
+
+
+def _job(
+    value: t.Dict[str, t.Any], place: str, stores: t.Container[str], notifiers: t.Container[str], problems: t.List[str]
+) -> Job:  # fmt: skip
+    for key, there, what in (("stores", stores, "store"), ("notify", notifiers, "notifier")):
+        for n, name in enumerate(value[key]):
+            if name not in there:
+                problems.append(
+                    "%s.%s[%d]: there is no %s %r; define it under %ss, or name one that is" % (place, key, n, what, name, what)
+                )
+            if name in value[key][:n]:
+                problems.append("%s.%s[%d]: %r is named twice" % (place, key, n, name))
     for n, source in enumerate(value["sources"]):
         _check_source(source, "%s.sources[%d].%s" % (place, n, source["driver"]), problems)
     _check_timezone(value["timezone"], place + ".timezone", problems)
@@ -348,6 +400,7 @@ def _job(value: t.Dict[str, t.Any], place: str, stores: t.Container[str], proble
         delta_cache=value["delta_cache"],
         max_age=value["max_age"],
         lock_timeout=value["lock_timeout"],
+        notify=tuple(value["notify"]),
     )
 
 

@@ -7,6 +7,7 @@ and the tables of the docs (tools/generate.py).
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import typing as t
@@ -58,7 +59,8 @@ def written(options: t.Sequence[Option]) -> t.List[Option]:
     """The options as people can write them: each secret in all its ways."""
     result: t.List[Option] = []
     for option in options:
-        result.append(option)
+        # None of the ways is required: one of them is.
+        result.append(dataclasses.replace(option, required=False) if option.secret else option)
         if option.secret:
             result += [
                 Option("%s_%s" % (option.name, way), "path" if way == "file" else "str", text) for way, text in WAYS.items()
@@ -146,7 +148,9 @@ def _check_dict(value: t.Any, options: t.Sequence[Option], drivers: str, place: 
         problems.append("%s%s: unknown key%s" % (prefix, key, _suggest(str(key), allowed)))
     for option in options:
         if option.secret:
-            result[option.name] = given_secret(value, option.name, prefix, problems)
+            result[option.name] = secret = given_secret(value, option.name, prefix, problems)
+            if secret is None and option.required and not any(value.get(o.name) for o in written([option])):
+                problems.append("%s%s: is missing; it is required: %s" % (prefix, option.name, option.help))
             continue
         given = value.get(option.name)
         if given is None:
@@ -259,6 +263,10 @@ def _registry(folder: str) -> t.Any:
         from . import sources
 
         return sources
+    if folder == "notifiers":
+        from . import notifiers
+
+        return notifiers
     from . import stores
 
     return stores

@@ -47,6 +47,7 @@ from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
 from ..stores import load as load_store
+from ..telling import tell
 from .guarding import suspicions, usual
 from .place import trusted_hosts
 
@@ -134,6 +135,8 @@ def backup(
         result.end()
         if not dry_run and result.newer is None:
             state.write_status(job.name, result.to_dict())
+            if tag != SAFETY_TAG:
+                tell(config, [job], result)
         for notice in state.notices:
             result.warn(notice.code, notice.message)
     return result

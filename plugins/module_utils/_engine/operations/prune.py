@@ -28,6 +28,7 @@ from ..progress import SILENT, Progress
 from ..result import Result, from_iso, utc_now
 from ..retention import Candidate, decide
 from ..state import State
+from ..telling import tell
 from .orphans import Orphan, find_orphans, outdated_failures
 from .place import open_catalog
 
@@ -110,6 +111,7 @@ def prune(
         result.end()
         if not dry_run:
             state.write_status(job.name, result.to_dict())
+            tell(config, [job], result)
         for notice in state.notices:
             result.warn(notice.code, notice.message)
     return result

@@ -31,6 +31,7 @@ from ..runlog import RunLog
 from ..sources import RestorePlan, RestoreTarget, Restoring
 from ..sources import load as load_source
 from ..state import State
+from ..telling import tell
 from .choosing import Choice, choose_backup
 from .folders import Folders
 from .place import bare_catalog, open_catalog, open_source
@@ -108,9 +109,9 @@ def restore(
     result.begin()
     known = config is not None and job_name is not None
     state = State(config.state_dir) if config is not None and known else None
+    job = _job(config, job_name)
     with contextlib.ExitStack() as ending:
         try:
-            job = _job(config, job_name)
             with contextlib.ExitStack() as stack:
                 if config is not None and job_name is not None and not request.dry_run:
                     stack.enter_context(JobLock(config.state_dir, job_name, job.lock_timeout if job else 0))
@@ -125,6 +126,8 @@ def restore(
         result.end()
         if state is not None and job_name is not None and not request.dry_run:
             state.write_status(job_name, result.to_dict())
+            if config is not None and job is not None:
+                tell(config, [job], result)
             for notice in state.notices:
                 result.warn(notice.code, notice.message)
     return result

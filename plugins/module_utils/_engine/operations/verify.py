@@ -25,6 +25,7 @@ from ..names import printable
 from ..progress import SILENT, Progress
 from ..result import Result
 from ..state import State
+from ..telling import tell
 from ..unsealing import require_key
 from .place import bare_catalog, open_catalog
 from .sampling import Coverage, Round
@@ -127,6 +128,8 @@ def verify(
         result.fail(error)
     progress.close()
     result.end()
+    if config is not None and from_dir is None:
+        tell(config, [job for job in config.jobs if not job_names or job.name in job_names], result)
     return result
 
 

@@ -46,6 +46,7 @@ SUMMARIES: t.Dict[str, str] = {
     "pin": "keep a backup whatever the retention rules say",
     "unpin": "leave a backup to the retention rules again",
     "check": "check the configuration, the sources and the stores",
+    "notify": "send a test message, or tell of backups that are too old",
     "keygen": "make a key pair for encrypted backups",
     "unwrap": "write the file keys of one encrypted backup",
     "menu": "choose from a numbered menu",
@@ -54,7 +55,7 @@ SUMMARIES: t.Dict[str, str] = {
 
 
 #: Those that have nothing to tell with --quiet as long as all goes well.
-DOING = ("run", "verify", "restore", "prune", "accept", "pin", "unpin", "check")
+DOING = ("run", "verify", "restore", "prune", "accept", "pin", "unpin", "check", "notify")
 
 
 def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
@@ -111,6 +112,10 @@ def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
         from . import check
 
         return check
+    if verb == "notify":
+        from . import notify
+
+        return notify
     if verb == "keygen":
         from . import keygen
 
