@@ -12,7 +12,6 @@ options:
     description:
       - An SQLite database.
     type: dict
-    required: true
     suboptions:
       path:
         description:
@@ -47,6 +46,55 @@ options:
       timeout:
         description:
           - How long to wait for a lock that another process holds.
+        type: str
+        default: 60s
+  firestore:
+    description:
+      - A Firestore database, as lines of JSON.
+    type: dict
+    suboptions:
+      project:
+        description:
+          - The id of the Google Cloud project.
+          - For example V(cocheras-app).
+        type: str
+        required: true
+      database:
+        description:
+          - The database of the project.
+        type: str
+        default: (default)
+      collections:
+        description:
+          - 'The collections at the root to read, each with all that is below it. Default: all.'
+          - For example V(['clientes', 'pagos']).
+        type: list
+        elements: str
+      service_account:
+        description:
+          - 'The key of a service account (JSON, as the console gives it). Default: the credentials of the environment, or
+            those of the machine.'
+        type: str
+      service_account_file:
+        description:
+          - The same, read from this file.
+        type: path
+      service_account_env:
+        description:
+          - The same, read from this environment variable.
+        type: str
+      service_account_credential:
+        description:
+          - The same, read from this credential of the systemd unit that runs the job.
+        type: str
+      emulator_host:
+        description:
+          - 'Address of a Firestore emulator, which needs no credentials. Default: as C(FIRESTORE_EMULATOR_HOST) says.'
+          - For example V(127.0.0.1:8080).
+        type: str
+      timeout:
+        description:
+          - How long one answer of Firestore may take.
         type: str
         default: 60s
   dest:

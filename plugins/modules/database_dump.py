@@ -94,7 +94,11 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.dump_spec import SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.database_dump import DumpResult, database_dump
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.database_dump import (
+    DRIVERS,
+    DumpResult,
+    database_dump,
+)
 
 
 def _dump(params: t.Dict[str, t.Any], check_mode: bool) -> DumpResult:
@@ -102,7 +106,7 @@ def _dump(params: t.Dict[str, t.Any], check_mode: bool) -> DumpResult:
 
 
 def main() -> None:
-    run_module("dump", _dump, argument_spec=SPEC)
+    run_module("dump", _dump, argument_spec=SPEC, required_one_of=[tuple(DRIVERS)], mutually_exclusive=[tuple(DRIVERS)])
 
 
 if __name__ == "__main__":

@@ -11,12 +11,25 @@ import typing as t
 SPEC: t.Dict[str, t.Any] = {
     "sqlite": {
         "type": "dict",
-        "required": True,
         "options": {
             "path": {"type": "path", "required": True},
             "integrity_check": {"type": "str", "default": "full", "choices": ["full", "quick"]},
             "on_corrupt": {"type": "str", "default": "failure", "choices": ["failure", "warning"]},
             "foreign_key_check": {"type": "bool", "default": True},
+            "timeout": {"type": "str", "default": "60s"},
+        },
+    },
+    "firestore": {
+        "type": "dict",
+        "options": {
+            "project": {"type": "str", "required": True},
+            "database": {"type": "str", "default": "(default)"},
+            "collections": {"type": "list", "elements": "str"},
+            "service_account": {"type": "str", "no_log": True},
+            "service_account_file": {"type": "path", "no_log": False},
+            "service_account_env": {"type": "str", "no_log": False},
+            "service_account_credential": {"type": "str", "no_log": False},
+            "emulator_host": {"type": "str"},
             "timeout": {"type": "str", "default": "60s"},
         },
     },

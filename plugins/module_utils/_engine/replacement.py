@@ -15,6 +15,9 @@ from .system import sync_folder
 class NewFile(t.Protocol):
     """A file that is being written. As a context manager it is forgotten unless it was committed."""
 
+    #: Where what was written lies before commit().
+    temporary: str
+
     def write(self, data: t.Union[bytes, memoryview]) -> None: ...
 
     def commit(self) -> None: ...
@@ -105,6 +108,7 @@ class _Nowhere:
     """What a dry run writes to."""
 
     def __init__(self, path: str) -> None:
+        self.temporary = os.devnull
         if not os.path.isdir(os.path.dirname(path)):
             raise ConfigurationError("%s: cannot be written: there is no such folder" % path)
         _replaceable(path)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
@@ -15,15 +16,16 @@ from ..options import Option, check
 from ..replacement import new_file
 from ..result import Result
 from ..sources import load
-from ..sources.sqlite import SqliteSource
 
 _ENDINGS = ((".gz", "gzip"), (".zst", "zstd"))
 
-#: The databases that can be copied; exactly one is named.
-DRIVERS = ("sqlite",)
+#: What can be copied; exactly one is named.
+DRIVERS: t.Dict[str, str] = {
+    "sqlite": "An SQLite database.",
+    "firestore": "A Firestore database, as lines of JSON.",
+}
 
-OPTIONS: t.Tuple[Option, ...] = (
-    Option("sqlite", "dict", "An SQLite database.", required=True, options=tuple(SqliteSource.OPTIONS)),
+_OPTIONS: t.Tuple[Option, ...] = (
     Option("dest", "path", "The copy. It takes the place of the one before in one step.", required=True),
     Option("compression", "dict", "How it is compressed. Default: as its name ends.", default={}, options=COMPRESSION),
 )
@@ -42,25 +44,29 @@ class DumpResult(Result):
     facts: t.Dict[str, t.Any] = field(default_factory=dict)
 
 
+def options(drivers: t.Iterable[str] = DRIVERS) -> t.Tuple[Option, ...]:
+    """The options of a copy, with those of ``drivers``."""
+    return tuple(Option(name, "dict", DRIVERS[name], options=tuple(load(name).OPTIONS)) for name in drivers) + _OPTIONS
+
+
 def database_dump(description: t.Any, *, dry_run: bool = False) -> DumpResult:
-    """Make a copy as ``description`` says (see OPTIONS). Nothing is replaced when the copy is the same as what is there.
+    """Make a copy as ``description`` says (see options()). Nothing is replaced when the copy is the same as what is there.
 
     A dry run looks at the database and at where the copy would go, and neither reads nor writes it.
     """
     result = DumpResult("database_dump", dry_run=dry_run)
     result.begin()
     try:
-        options = check(description, OPTIONS, "")
-        result.dest = options["dest"]
-        result.source = next(name for name in DRIVERS if options[name])
-        wanted = dict(options["compression"])
+        result.source, checked = _checked(description)
+        result.dest = checked["dest"]
+        wanted = dict(checked["compression"])
         if wanted["algorithm"] is None:
             wanted["algorithm"] = next((algorithm for ending, algorithm in _ENDINGS if result.dest.endswith(ending)), "none")
         problems: t.List[str] = []
         compression = resolve_compression("tar", wanted, "compression", problems)
         if problems:
             raise ConfigurationError(*problems)
-        source = load(result.source)("dump", options[result.source])
+        source = load(result.source)("dump", checked[result.source])
         with tempfile.TemporaryFile() as scratch, new_file(result.dest, dry_run) as file:
             if dry_run:
                 plan = source.plan()
@@ -69,7 +75,8 @@ def database_dump(description: t.Any, *, dry_run: bool = False) -> DumpResult:
                 packed = pack(source, "tar", compression, file.write, scratch, result)
                 result.facts, result.compression = packed.facts, packed.component.compression
                 result.bytes, result.size = packed.component.bytes, packed.component.stored
-                result.sha256 = next(packed.reader.entries())["sha256"]
+                entries = list(itertools.islice(packed.reader.entries(), 2))
+                result.sha256 = entries[0]["sha256"] if len(entries) == 1 else _sha256(file.temporary)
                 result.changed = _sha256(result.dest) != result.sha256
                 if result.changed:
                     file.commit()
@@ -77,6 +84,21 @@ def database_dump(description: t.Any, *, dry_run: bool = False) -> DumpResult:
         result.fail(error)
     result.end()
     return result
+
+
+def _checked(description: t.Any) -> t.Tuple[str, t.Dict[str, t.Any]]:
+    """The driver that is named, and the checked options. Raises ConfigurationError."""
+    given = dict(description) if isinstance(description, dict) else {}
+    # Ansible hands over all that could be named.
+    given = {key: value for key, value in given.items() if key not in DRIVERS or value is not None}
+    named = [name for name in DRIVERS if name in given]
+    if len(named) != 1:
+        raise ConfigurationError("exactly one of %s must be named" % ", ".join(DRIVERS))
+    checked = check(given, options(named), "")
+    problems = load(named[0]).check_options(checked[named[0]])
+    if problems:
+        raise ConfigurationError(*("%s.%s" % (named[0], problem) for problem in problems))
+    return named[0], checked
 
 
 def _sha256(path: str) -> t.Optional[str]:

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
     from ..result import Notice
 
-NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume")
+NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume", "firestore")
 
 
 def load(driver: str) -> t.Type[Source]:
@@ -34,6 +34,10 @@ def load(driver: str) -> t.Type[Source]:
         from .docker_volume import DockerVolumeSource
 
         return DockerVolumeSource
+    if driver == "firestore":
+        from .firestore import FirestoreSource
+
+        return FirestoreSource
     raise ConfigurationError("there is no source driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
 
 
