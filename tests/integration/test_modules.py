@@ -136,7 +136,7 @@ def test_wrong_options_are_told_with_their_place(ansible, options):
     assert "job.sources[0].files.paths[0]: 'srv/app' is not absolute" in first["msg"]
     assert "job.compression.level: must be at most 19" in first["msg"]
     assert "job.sources.files.exclud" in second["msg"]
-    assert "mutually exclusive: files|sqlite found in job -> sources" in third["msg"]
+    assert "mutually exclusive: files|sqlite" in third["msg"] and "found in job -> sources" in third["msg"]
     assert fourth["msg"].startswith("unless_newer_than: a duration is")
     assert "host: 'Not A Host' is no valid host name" in fifth["msg"]
     assert "job.stores[1]: there is no store 'tape'" in sixth["msg"]
