@@ -32,12 +32,22 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def restore_image(tmp_path_factory):
     """The name of an image that has the stock tools of RESTORE.txt, and no Python."""
+    return _image("restore", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def host_image(tmp_path_factory):
+    """The name of an image that is a host: systemd, cron, sshd, Python."""
+    return _image("host", tmp_path_factory)
+
+
+def _image(name, tmp_path_factory):
     if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker daemon that this user may use")
     # Two workers of one run must not build it at the same time.
-    lock = tmp_path_factory.getbasetemp().parent / "restore-image.lock"
-    subprocess.run(["flock", str(lock), str(_CONTAINERS / "build.sh")], check=True)
-    return "fleet-backup/restore:bookworm"
+    lock = tmp_path_factory.getbasetemp().parent / "image.lock"
+    subprocess.run(["flock", str(lock), str(_CONTAINERS / "build.sh"), name], check=True)
+    return "fleet-backup/%s:bookworm" % name
 
 
 @pytest.fixture

@@ -565,6 +565,93 @@ options:
             since; without such a copy, or with V(0), in full.
         type: str
         default: 2GiB
+      schedules:
+        description:
+          - When operations on this job run by themselves.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - 'The name of the schedule. Default: the tag of a run, else the operation.'
+            type: str
+          operation:
+            description:
+              - 'What is done: a backup is taken, or those that are there are verified or pruned.'
+            type: str
+            default: run
+            choices:
+              - run
+              - verify
+              - prune
+          at:
+            description:
+              - The time of day, in 24 hours.
+              - For example V(02:30).
+            type: str
+          weekday:
+            description:
+              - 'With O(job.schedules.at), the days of the week, separated by commas: sunday, monday, tuesday, wednesday,
+                thursday, friday, saturday. Without it, or O(job.schedules.day), every day.'
+              - For example V(monday,thursday).
+            type: str
+          day:
+            description:
+              - With O(job.schedules.at), the day of the month. Months without that day are left out.
+            type: int
+          every:
+            description:
+              - 'Every so often, from midnight on: V(15m), V(1h), V(6h).'
+              - For example V(6h).
+            type: str
+          cron:
+            description:
+              - The five fields of crontab(5), for all that the others cannot say.
+              - For example V(30 2 1,15 * *).
+            type: str
+          timezone:
+            description:
+              - The time zone that it is meant in (IANA). Only systemd knows others than the host's.
+              - For example V(Europe/Madrid).
+            type: str
+          splay:
+            description:
+              - Start within this time after that, each host at a moment of its own that stays the same, so that a fleet does
+                not hit a store at once. Not with O(job.schedules.cron).
+            type: str
+            default: 0s
+          tag:
+            description:
+              - 'The tag of the backup. Default: with O(job.schedules.at), C(daily), C(weekly) or C(monthly); else C(scheduled).'
+            type: str
+          kind:
+            description:
+              - The kind of the backup.
+            type: str
+            default: full
+            choices:
+              - full
+              - differential
+              - incremental
+          level:
+            description:
+              - How thoroughly backups are verified.
+            type: str
+            default: hashes
+            choices:
+              - quick
+              - hashes
+              - data
+          sample:
+            description:
+              - Verify this share each time, so that successive runs go through all of it.
+              - For example V(5%).
+            type: str
+          enabled:
+            description:
+              - Whether it is in force.
+            type: bool
+            default: true
       notify:
         description:
           - The names of the notifiers that are told how operations on this job end.
@@ -861,6 +948,21 @@ options:
         that are signed by their host count.
     type: list
     elements: str
+  scheduler:
+    description:
+      - 'Which scheduler of the host runs schedules. V(auto): systemd if it runs, else cron; Task Scheduler on Windows.'
+    type: str
+    default: auto
+    choices:
+      - auto
+      - systemd
+      - cron
+      - task_scheduler
+  schedules_enabled:
+    description:
+      - One switch for all schedules of this host.
+    type: bool
+    default: true
   state_dir:
     description:
       - Where status files, locks and logs are kept.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Build the images that the tests use, unless they exist:
+# Build the images that the tests use, unless they exist: debian:bookworm, and each named (restore, host).
 #   debian:bookworm                 made by debootstrap from this machine's mirror when no registry has given it
 #   fleet-backup/restore:bookworm   the stock tools of RESTORE.txt, and no Python
+#   fleet-backup/host:bookworm      a host with systemd, cron, sshd and Python
 # Needs a running Docker daemon; making debian:bookworm needs root and debootstrap.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,6 +22,8 @@ if ! has debian:bookworm; then
   rm -f "$folder.log"
   tar -C "$folder" -c . | docker import - debian:bookworm >/dev/null
 fi
-if ! has fleet-backup/restore:bookworm; then
-  DOCKER_BUILDKIT=0 docker build --quiet --tag fleet-backup/restore:bookworm "$here/restore"
-fi
+for image in "${@:-restore}"; do
+  if ! has "fleet-backup/$image:bookworm"; then
+    DOCKER_BUILDKIT=0 docker build --quiet --tag "fleet-backup/$image:bookworm" "$here/$image"
+  fi
+done

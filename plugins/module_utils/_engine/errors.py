@@ -143,6 +143,13 @@ class UntrustedError(IntegrityError):
     exit_code = 17
 
 
+class ScheduleError(FleetBackupError):
+    """A scheduler of this host refuses, is not there, or a scheduled run did not come to its end."""
+
+    code = "schedule"
+    exit_code = 19
+
+
 class NotificationError(FleetBackupError):
     """A notifier could not tell; what it had to tell is kept and told later."""
 

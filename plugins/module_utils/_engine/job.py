@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from .errors import ConfigurationError, NotFoundError
 from .notifiers import EVENTS, LANGUAGES
 from .options import Option, check
+from .schedules import AUTO
+from .schedules import NAMES as SCHEDULERS
+from .schedules.planned import SCHEDULE, check_schedules
 from .secret import Secret
 
 _HOOK = (
@@ -145,6 +148,7 @@ JOB = (
         " without such a copy, or with V(0), in full.",
         default="2GiB",
     ),
+    Option("schedules", "list", "When operations on this job run by themselves.", elements="dict", options=SCHEDULE),
     Option("notify", "list", "The names of the notifiers that are told how operations on this job end.", elements="name"),
     Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
     Option("lock_timeout", "duration", "How long to wait for another run of the same job.", default="0s"),
@@ -190,6 +194,14 @@ CONFIG = (
         "Keys that may sign backups, as lines of OpenSSH's allowed signers; the principal is the host. With any, only backups"
         " that are signed by their host count.",
     ),
+    Option(
+        "scheduler",
+        "str",
+        "Which scheduler of the host runs schedules. V(auto): systemd if it runs, else cron; Task Scheduler on Windows.",
+        choices=(AUTO, *SCHEDULERS),
+        default=AUTO,
+    ),
+    Option("schedules_enabled", "bool", "One switch for all schedules of this host.", default=True),
     Option("state_dir", "path", "Where status files, locks and logs are kept.", example="/var/lib/fleet-backup"),
 )
 
@@ -257,6 +269,7 @@ class Job:
     max_age: t.Optional[int]
     lock_timeout: int
     notify: t.Tuple[str, ...] = ()
+    schedules: t.Tuple[t.Dict[str, t.Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -269,6 +282,8 @@ class Config:
     signing_key: t.Optional[str] = None
     trusted_hosts: t.Tuple[str, ...] = ()
     notifiers: t.Tuple[NotifierConfig, ...] = ()
+    scheduler: str = AUTO
+    schedules_enabled: bool = True
 
     def job(self, name: str) -> Job:
         """Return the job called ``name``; NotFoundError names those that exist."""
@@ -322,6 +337,8 @@ def parse_config(description: t.Any) -> Config:
         signing_key=value["signing_key"],
         trusted_hosts=tuple(value["trusted_hosts"]),
         notifiers=notifiers,
+        scheduler=value["scheduler"],
+        schedules_enabled=value["schedules_enabled"],
     )
 
 
@@ -383,6 +400,9 @@ def _job(
     for n, source in enumerate(value["sources"]):
         _check_source(source, "%s.sources[%d].%s" % (place, n, source["driver"]), problems)
     _check_timezone(value["timezone"], place + ".timezone", problems)
+    check_schedules(value["schedules"], place + ".schedules", problems)
+    for n, schedule in enumerate(value["schedules"]):
+        _check_timezone(schedule["timezone"], "%s.schedules[%d].timezone" % (place, n), problems)
     hooks = value["hooks"]
     return Job(
         name=value["name"],
@@ -401,6 +421,7 @@ def _job(
         max_age=value["max_age"],
         lock_timeout=value["lock_timeout"],
         notify=tuple(value["notify"]),
+        schedules=tuple(value["schedules"]),
     )
 
 

@@ -50,12 +50,12 @@ def for_each(operation: str, jobs: t.Sequence[Job], carry_out: t.Callable[[Job],
         several.results.append(result)
         if _was_interrupted(result):
             break
-    _sum_up(several, [job.name for job in jobs], stopped)
+    sum_up(several, [job.name for job in jobs], stopped)
     several.end()
     return several
 
 
-def _sum_up(several: Several, jobs: t.Sequence[str], stopped: t.Optional[InterruptedRunError]) -> None:
+def sum_up(several: Several, jobs: t.Sequence[str], stopped: t.Optional[InterruptedRunError]) -> None:
     results = several.results
     several.host = next((r.host for r in results), None)
     several.changed = any(r.changed for r in results)

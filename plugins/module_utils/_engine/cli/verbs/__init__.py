@@ -46,6 +46,7 @@ SUMMARIES: t.Dict[str, str] = {
     "pin": "keep a backup whatever the retention rules say",
     "unpin": "leave a backup to the retention rules again",
     "check": "check the configuration, the sources and the stores",
+    "schedule": "run operations by themselves: apply, list, remove, test",
     "notify": "send a test message, or tell of backups that are too old",
     "keygen": "make a key pair for encrypted backups",
     "unwrap": "write the file keys of one encrypted backup",
@@ -55,7 +56,7 @@ SUMMARIES: t.Dict[str, str] = {
 
 
 #: Those that have nothing to tell with --quiet as long as all goes well.
-DOING = ("run", "verify", "restore", "prune", "accept", "pin", "unpin", "check", "notify")
+DOING = ("run", "verify", "restore", "prune", "accept", "pin", "unpin", "check", "schedule", "notify")
 
 
 def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
@@ -112,6 +113,10 @@ def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
         from . import check
 
         return check
+    if verb == "schedule":
+        from . import schedule
+
+        return schedule
     if verb == "notify":
         from . import notify
 

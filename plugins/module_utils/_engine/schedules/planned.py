@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's schedules, as written, turned into what a scheduler is to do: when, at which minute for this host, and what to run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+
+from ..names import KINDS
+from ..options import Option
+from . import Planned
+from .calendar import WEEKDAYS, Calendar, at, every, from_cron
+
+if t.TYPE_CHECKING:
+    from ..job import Config, Job
+
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+
+SCHEDULE = (
+    Option("name", "name", "The name of the schedule. Default: the tag of a run, else the operation."),
+    Option(
+        "operation", "str", "What is done: a backup is taken, or those that are there are verified or pruned.",
+        choices=("run", "verify", "prune"), default="run",
+    ),
+    Option("at", "str", "The time of day, in 24 hours.", example="02:30"),
+    Option(
+        "weekday",
+        "str",
+        "With O(at), the days of the week, separated by commas: %s. Without it, or O(day), every day." % ", ".join(WEEKDAYS),
+        example="monday,thursday",
+    ),
+    Option(
+        "day", "int", "With O(at), the day of the month. Months without that day are left out.", minimum=1, maximum=31
+    ),
+    Option("every", "duration", "Every so often, from midnight on: V(15m), V(1h), V(6h).", example="6h"),
+    Option("cron", "str", "The five fields of crontab(5), for all that the others cannot say.", example="30 2 1,15 * *"),
+    Option(
+        "timezone", "str", "The time zone that it is meant in (IANA). Only systemd knows others than the host's.",
+        example="Europe/Madrid",
+    ),
+    Option(
+        "splay",
+        "duration",
+        "Start within this time after that, each host at a moment of its own that stays the same, so that a fleet does not hit a"
+        " store at once. Not with O(cron).",
+        default="0s",
+    ),
+    Option("tag", "name", "The tag of the backup. Default: with O(at), C(daily), C(weekly) or C(monthly); else C(scheduled)."),
+    Option("kind", "str", "The kind of the backup.", choices=KINDS, default="full"),
+    Option("level", "str", "How thoroughly backups are verified.", choices=("quick", "hashes", "data"), default="hashes"),
+    Option("sample", "percent", "Verify this share each time, so that successive runs go through all of it.", example="5%"),
+    Option("enabled", "bool", "Whether it is in force.", default=True),
+)  # fmt: skip
+
+
+def check_schedules(schedules: t.Sequence[t.Dict[str, t.Any]], place: str, problems: t.List[str]) -> None:
+    """Find what one option alone cannot show, and give each schedule its name and tag."""
+    names: t.Dict[str, int] = {}
+    for number, schedule in enumerate(schedules):
+        where = "%s[%d]" % (place, number)
+        try:
+            calendar_of(schedule, 0)
+        except ValueError as error:
+            problems.append("%s.%s" % (where, error))
+        schedule["tag"] = schedule["tag"] or _usual_tag(schedule)
+        usual = schedule["tag"] if schedule["operation"] == "run" else schedule["operation"]
+        schedule["name"] = name = schedule["name"] or usual
+        if name in names:
+            problems.append("%s: has the name %s, as %s[%d] has; give it a name of its own" % (where, name, place, names[name]))
+        names.setdefault(name, number)
+
+
+def calendar_of(schedule: t.Mapping[str, t.Any], splay: int) -> Calendar:
+    """When a schedule is due, ``splay`` minutes late. Raises ValueError: the option and what is wrong with it."""
+    ways = [key for key in ("at", "every", "cron") if schedule[key] is not None]
+    if len(ways) != 1:
+        raise ValueError("at: give exactly one of at, every and cron%s" % (", not " + " and ".join(ways) if ways else ""))
+    (way,) = ways
+    for key in ("weekday", "day"):
+        if schedule[key] is not None and way != "at":
+            raise ValueError("%s: goes with at, not with %s" % (key, way))
+    if way == "cron":
+        if schedule["splay"]:
+            raise ValueError("splay: goes with at and every, not with cron")
+        return _told("cron", from_cron, schedule["cron"])
+    if way == "every":
+        if schedule["every"] % 60:
+            raise ValueError("every: must be whole minutes")
+        return _told("every", every, schedule["every"] // 60, splay)
+    if schedule["weekday"] is not None and schedule["day"] is not None:
+        raise ValueError("day: give weekday or day, not both; cron can say more")
+    found = _TIME.match(schedule["at"])
+    if not found:
+        raise ValueError("at: %r is no time of day, such as 02:30" % schedule["at"])
+    weekdays = [name.strip().lower() for name in (schedule["weekday"] or "").split(",") if name.strip()]
+    for name in weekdays:
+        if name not in WEEKDAYS:
+            raise ValueError("weekday: %r is none of %s" % (name, ", ".join(WEEKDAYS)))
+    return at((int(found.group(1)), int(found.group(2))), splay, weekdays, schedule["day"])
+
+
+def planned(config: Config, job: Job, command: t.Sequence[str]) -> t.List[Planned]:
+    """What a scheduler is to have of ``job``: its schedules that are in force. ``command``: how the command is called here."""
+    found = []
+    for schedule in job.schedules:
+        if not schedule["enabled"]:
+            continue
+        name = schedule["name"]
+        calendar = calendar_of(schedule, stagger(config.host, job.name, name, schedule["splay"]))
+        words = (*command, "schedule", "run", job.name, name)
+        found.append(Planned(job.name, name, _title(job, schedule), calendar, schedule["timezone"], words))
+    return found
+
+
+def stagger(host: str, job: str, name: str, seconds: int) -> int:
+    """Minutes that this host waits: always the same for it, spread evenly over the fleet."""
+    minutes = seconds // 60
+    if not minutes:
+        return 0
+    digest = hashlib.sha256(("%s/%s/%s" % (host, job, name)).encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") % (minutes + 1)
+
+
+def _usual_tag(schedule: t.Mapping[str, t.Any]) -> str:
+    if schedule["at"] is None:
+        return "scheduled"
+    return "monthly" if schedule["day"] is not None else "weekly" if schedule["weekday"] is not None else "daily"
+
+
+def _title(job: Job, schedule: t.Mapping[str, t.Any]) -> str:
+    what = {"run": "back up", "verify": "verify the backups of", "prune": "prune the backups of"}[schedule["operation"]]
+    return "%s %s (%s)" % (what, job.name, schedule["name"])
+
+
+def _told(option: str, make: t.Callable[..., Calendar], *arguments: t.Any) -> Calendar:
+    try:
+        return make(*arguments)
+    except ValueError as error:
+        raise ValueError("%s: %s" % (option, error)) from None

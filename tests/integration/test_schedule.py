@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Schedules on real schedulers: systemd as process 1, and cron, in a container; what is not ours stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hosts import Host
+
+MINE = "# somebody else's\n5 5 * * * root true\n"
+
+
+@pytest.fixture
+def host(host_image):
+    with Host() as started:
+        started.install()
+        started.run("mkdir", "-p", "/srv/app", "/var/backups/fleet")
+        started.write("/srv/app/page.html", "hello")
+        yield started
+
+
+def description(*schedules, user="", **more):
+    job = {
+        "name": "app", "sources": [{"name": "files", "files": {"paths": ["/srv/app"]}}], "stores": ["disk"],
+        "compression": {"algorithm": "gzip"}, "schedules": list(schedules), **more.pop("job", {}),
+    }  # fmt: skip
+    path = "/home/%s/backups" % user if user else "/var/backups/fleet"
+    return {"host": "web1", "stores": [{"name": "disk", "local": {"path": path}}], "jobs": [job], **more}
+
+
+def states(result):
+    return {"%s.%s" % (row["job"], row["name"]): row["state"] for row in result["schedules"]}
+
+
+def backups(host, **more):
+    return [row["tag"] for row in host.fleet_backup("list", **more)["jobs"][0]["backups"]]
+
+
+def wait_for(host, text, path="/var/lib/fleet-backup/audit.log"):
+    """Until a line of a log has ``text``."""
+    done = host.run(
+        "timeout", "200", "sh", "-c", 'tail -n +1 -F "$0" 2>/dev/null | grep -q -m 1 -e "$1"', path, text, check=False
+    )
+    assert done.returncode == 0, "nothing happened in time"
+
+
+def test_systemd(host):
+    host.write("/etc/systemd/system/fleet-backup-own.timer", "[Timer]\nOnCalendar=daily\n")
+    host.write("/etc/systemd/system/other.service", "[Service]\nExecStart=true\n")
+    foreign = host.run("sha256sum", "/etc/systemd/system/fleet-backup-own.timer", "/etc/systemd/system/other.service").stdout
+    host.configure(description({"at": "02:00", "splay": "1h"}, {"operation": "prune", "at": "04:00"}))
+
+    planned = host.fleet_backup("schedule", "apply", "--dry-run")
+    assert planned["changed"]
+    assert states(host.fleet_backup("schedule", "list", code=3)) == {"app.daily": "missing", "app.prune": "missing"}
+
+    first = host.fleet_backup("schedule", "apply")
+    assert (first["changed"], first["scheduler"]) == (True, "systemd")
+    assert states(first) == {"app.daily": "active", "app.prune": "active"}
+    assert not host.fleet_backup("schedule", "apply")["changed"]
+    host.run("systemd-analyze", "verify", "/etc/systemd/system/fleet-backup-app.daily.timer")
+    timers = host.run("systemctl", "list-timers", "--all", "--no-legend").stdout
+    hour, minute = first["schedules"][0]["next"][0][11:13], first["schedules"][0]["next"][0][14:16]
+    assert " %s:%s:00 " % (hour, minute) in next(line for line in timers.splitlines() if "app.daily" in line)
+
+    tried = host.fleet_backup("schedule", "test", "app", "daily")
+    assert tried["schedules"][0]["outcome"] == "success"
+    assert backups(host) == ["daily"]
+
+    # Changed times, an entry less; then the switch; then everything away.
+    host.configure(description({"at": "03:00"}))
+    assert states(host.fleet_backup("schedule", "list", code=3)) == {"app.daily": "changed", "app.prune": "foreign"}
+    assert states(host.fleet_backup("schedule", "apply")) == {"app.daily": "active"}
+    host.configure(description({"at": "03:00"}, schedules_enabled=False))
+    assert states(host.fleet_backup("schedule", "apply")) == {"app.daily": "disabled"}
+    host.configure(description({"at": "03:00"}))
+    host.fleet_backup("schedule", "apply")
+    assert host.fleet_backup("schedule", "remove")["changed"]
+    assert not host.fleet_backup("schedule", "remove")["changed"]
+    left = host.run("sh", "-c", "ls /etc/systemd/system | grep fleet-backup").stdout.split()
+    assert left == ["fleet-backup-own.timer"]
+    assert foreign == host.run("sha256sum", *(line.split()[1] for line in foreign.splitlines())).stdout
+
+
+def test_a_timer_fires_and_what_is_not_the_schedulers_goes_with_it(host):
+    host.write("/etc/cron.d/mine", MINE)
+    host.configure(description({"cron": "* * * * *", "tag": "minutely"}))
+    host.fleet_backup("schedule", "apply")
+    wait_for(host, '"operation": "backup"')
+    assert backups(host)[0] == "minutely"
+
+    # To cron: the timers go, cron's file comes; and back.
+    assert host.fleet_backup("schedule", "apply", "--scheduler", "cron")["scheduler"] == "cron"
+    assert "fleet-backup" not in host.run("ls", "/etc/systemd/system").stdout
+    assert states(host.fleet_backup("schedule", "list", "--scheduler", "cron")) == {"app.minutely": "active"}
+    host.fleet_backup("schedule", "apply")
+    assert "fleet-backup" not in host.run("ls", "/etc/cron.d").stdout.split()
+    assert host.run("cat", "/etc/cron.d/mine").stdout == MINE
+
+
+def test_cron_runs_it(host):
+    host.configure(description({"cron": "* * * * *", "tag": "minutely"}, scheduler="cron"))
+    assert not host.fleet_backup("schedule", "list", code=3)["schedules"][0]["started"]
+    host.fleet_backup("schedule", "apply")
+    assert not host.fleet_backup("schedule", "apply")["changed"]
+    wait_for(host, '"operation": "backup"')
+    assert backups(host)[0] == "minutely"
+    assert host.run("stat", "-c", "%a", "/etc/cron.d/fleet-backup").stdout.strip() == "644"
+    host.fleet_backup("schedule", "remove")
+    assert host.run("test", "-e", "/etc/cron.d/fleet-backup", check=False).returncode == 1
+
+
+def test_a_users_crontab_keeps_its_own_lines(host):
+    host.run("crontab", "-", user="ops", stdin="MAILTO=me\n5 5 * * * true # mine, 100%\n")
+    before = host.run("crontab", "-l", user="ops").stdout
+    path = "/home/ops/jobs.json"
+    host.configure(description({"at": "02:00"}, user="ops", scheduler="cron"), path, "ops")
+    host.fleet_backup("schedule", "apply", "--config", path, user="ops")
+    told = host.run("crontab", "-l", user="ops").stdout
+    assert told.startswith(before)
+    assert "schedule run app daily" in told
+    tried = host.fleet_backup("schedule", "test", "app", "daily", "--config", path, user="ops")
+    assert tried["schedules"][0]["outcome"] == "success"
+    host.fleet_backup("schedule", "remove", "--config", path, user="ops")
+    assert host.run("crontab", "-l", user="ops").stdout == before
+
+
+def test_cron_catches_up_what_was_missed(host):
+    host.configure(description({"at": "02:00"}, scheduler="cron"))
+    host.fleet_backup("schedule", "apply")
+    assert host.fleet_backup("schedule", "catch-up")["results"] == []
+    record = "/var/lib/fleet-backup/schedules.json"
+    runs = json.loads(host.run("cat", record).stdout)
+    runs["runs"]["app.daily"]["since"] = "2026-01-01T00:00:00.000Z"
+    host.write(record, json.dumps(runs), "0600")
+    assert len(host.fleet_backup("schedule", "catch-up")["results"]) == 1
+    assert host.fleet_backup("schedule", "catch-up")["results"] == []
+    assert backups(host) == ["daily"]
+
+
+def test_a_run_that_is_killed_is_told(host):
+    notifier = {"name": "hook", "webhook": {"url": "http://127.0.0.1:9/", "timeout": "5s"}}
+    hook = {"before": [{"command": ["sh", "-c", "touch /srv/begun; exec sleep 600"]}]}
+    host.configure(description({"at": "02:00"}, job={"notify": ["hook"], "hooks": hook}, notifiers=[notifier]))
+    host.fleet_backup("schedule", "apply")
+    host.run("systemctl", "start", "--no-block", "fleet-backup-app.daily.service")
+    host.run("timeout", "100", "sh", "-c", "until test -e /srv/begun; do sleep 0.1; done")
+    host.run("systemctl", "kill", "-s", "KILL", "fleet-backup-app.daily.service")
+    wait_for(host, "was killed", "/var/lib/fleet-backup/outbox/hook.json")
+    # And only once.
+    host.fleet_backup("schedule", "killed", "app.daily")
+    waiting = json.loads(host.run("cat", "/var/lib/fleet-backup/outbox/hook.json").stdout)["messages"]
+    assert [message["result"]["error"]["code"] for message in waiting] == ["schedule"]
+    assert host.fleet_backup("list")["jobs"][0]["backups"] == []
+
+
+def test_a_time_zone_that_is_not_the_hosts(host):
+    host.configure(description({"at": "02:00", "timezone": "Asia/Tokyo"}))
+    applied = host.fleet_backup("schedule", "apply")
+    assert applied["schedules"][0]["next"][0].endswith("T02:00+0900")
+    refused = host.fleet_backup("schedule", "apply", "--scheduler", "cron", code=2)
+    assert "Asia/Tokyo" in refused["error"]["message"]
+    assert states(host.fleet_backup("schedule", "list")) == {"app.daily": "active"}
+
+
+def test_no_scheduler_here_is_an_error(host):
+    host.configure(description({"at": "02:00"}, scheduler="task_scheduler"))
+    assert (
+        "this host has no task_scheduler; there is systemd, cron"
+        in host.fleet_backup("schedule", "apply", code=19)["error"]["message"]
+    )
