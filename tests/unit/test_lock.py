@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -109,4 +110,16 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
 def test_a_state_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="state_dir"), JobLock(str(tmp_path / "file" / "state"), "shop"):
+        pass
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def refuse(_fd):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("_engine.lock.lock_file", refuse)
+    with (
+        pytest.raises(ConfigurationError, match="cannot be locked: No locks available; put state_dir"),
+        JobLock(str(tmp_path), "app"),
+    ):
         pass

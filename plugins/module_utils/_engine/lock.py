@@ -43,6 +43,12 @@ class JobLock:
         try:
             self._wait(fd)
             _describe_holder(fd)
+        except OSError as error:
+            # ENOLCK, say: a state_dir on a network file system that has no locks.
+            os.close(fd)
+            raise ConfigurationError(
+                "%s: the file cannot be locked: %s; put state_dir on a file system that can" % (self._path, error.strerror)
+            ) from None
         except BaseException:
             os.close(fd)
             raise

@@ -363,6 +363,11 @@ class _Run:
                 raise SourceError("source %s: %s" % (source.name, reading.failure))
             warnings = {notice.code: notice.count for notice in reading.notices}
             component = writer.finish(reading.facts, warnings)
+        except OSError as error:
+            # Sources tell what they cannot read; this is the disk below what they keep for a while.
+            writer.abort()
+            what = "%s: %s" % (error.filename, error.strerror) if error.filename else str(error)
+            raise SourceError("source %s: %s" % (source.name, what)) from None
         except BaseException:
             writer.abort()
             raise
