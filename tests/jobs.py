@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 from pathlib import Path
@@ -27,6 +28,11 @@ def describe(folder: Path, *sources: t.Dict[str, t.Any], **job: t.Any) -> t.Dict
 
 def configure(folder: Path, *sources: t.Dict[str, t.Any], **job: t.Any) -> Config:
     return parse_config(describe(folder, *sources, **job))
+
+
+def split(config: Config, size: int) -> Config:
+    """The same, with volumes of at most ``size`` bytes, also where the option allows none as small."""
+    return dataclasses.replace(config, jobs=tuple(dataclasses.replace(job, volume_size=size) for job in config.jobs))
 
 
 def files(path: t.Union[str, os.PathLike[str]], name: str = "files", **options: t.Any) -> t.Dict[str, t.Any]:

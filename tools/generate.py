@@ -229,7 +229,7 @@ def _schema(option: Option, kind: str) -> t.Dict[str, t.Any]:
     if option.choices:
         text["enum"] = list(option.choices)
     if kind in ("size", "amount"):
-        return {"anyOf": [{"type": "integer", "minimum": 0}, {**text, "pattern": _PATTERNS[kind]}]}
+        return {"anyOf": [{"type": "integer", "minimum": option.minimum or 0}, {**text, "pattern": _PATTERNS[kind]}]}
     return {**text, "pattern": _PATTERNS[kind]} if kind in _PATTERNS else text
 
 

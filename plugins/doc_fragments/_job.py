@@ -565,6 +565,13 @@ options:
             since; without such a copy, or with V(0), in full.
         type: str
         default: 2GiB
+      volume_size:
+        description:
+          - Split what a source leaves into numbered volumes of at most this size. An upload that fails is then repeated from
+            the beginning of its volume, and a store or a disk that takes no large files does too. Without it each source
+            leaves one volume, however large.
+          - For example V(1GiB).
+        type: str
       schedules:
         description:
           - When operations on this job run by themselves.

@@ -24,7 +24,8 @@ _ID = r"\d{8}T\d{6}Z-full-[a-z0-9-]+-[0-9a-f]{4}"
 _BESIDE = re.compile(_ID + r"\.(json|json\.sha256|failed\.json|mark-deleted\.json)")
 _FOLDER = re.compile(_ID)
 _OBJECT = re.compile(
-    r"RESTORE\.txt|run\.log|SHA256SUMS|[a-z0-9_-]+\.(index(\.zst|\.gz)?|frames\.json|tar(\.zst|\.gz)?|zip|sqlite(\.zst|\.gz)?)"
+    r"RESTORE\.txt|run\.log|SHA256SUMS|[a-z0-9_-]+\.(index(\.zst|\.gz)?|frames\.json|"
+    r"([0-9]{4}\.)?(tar(\.zst|\.gz)?|zip|sqlite(\.zst|\.gz)?))"
 )
 
 #: A tenth is part of every test run; the whole is the soak run.

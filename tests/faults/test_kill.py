@@ -56,9 +56,10 @@ def test_backup_killed_at_every_io_call(scene: Scene, share: str) -> None:
 
 
 @pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.soak)])
-def test_backup_killed_at_random_moments(folder: Path, times: int) -> None:
-    """A larger run (20 MiB, several frames), killed by the clock."""
-    scene = Scene(folder)
+@pytest.mark.parametrize("job", [{}, {"volume_size": "8MiB"}], ids=["whole", "split"])
+def test_backup_killed_at_random_moments(folder: Path, times: int, job: t.Dict[str, t.Any]) -> None:
+    """A larger run (20 MiB, several frames, one volume or three), killed by the clock."""
+    scene = Scene(folder, **job)
     rng = random.Random(times)
     for n in range(5):
         (scene.tree / ("picture%d" % n)).write_bytes(rng.randbytes(4 << 20))

@@ -169,10 +169,12 @@ def test_changes_cost_what_they_are(tmp_path: Path, app: App, change: str, kind:
         assert verify(config, level=level).outcome == "success"
 
 
-def test_histories_of_all_kinds(tmp_path: Path, app: App, keys: Keys) -> None:
+@pytest.mark.parametrize("split", [False, True])
+def test_histories_of_all_kinds(tmp_path: Path, app: App, keys: Keys, split: bool) -> None:
     """Whatever happened to the database, and however it was backed up: each backup restores as it was."""
     rng = random.Random(4)
     config = configure(tmp_path, app, **keys.job)
+    config = jobs.split(config, 1 << 20) if split else config
     wanted: t.Dict[str, str] = {}
     deltas = 0
     for number in range(9):
@@ -185,6 +187,29 @@ def test_histories_of_all_kinds(tmp_path: Path, app: App, keys: Keys) -> None:
     for backup_id, expected in wanted.items():
         assert restored(config, backup_id, tmp_path / backup_id, keys.ring) == expected
     assert verify(config, level="data", keyring=keys.ring).outcome == "success"
+
+
+def test_split_deltas_of_a_split_base(tmp_path: Path, app: App) -> None:
+    config = jobs.split(configure(tmp_path, app), 1 << 20)
+    full = jobs.take(config)
+    before = app.content()
+    app.insert(12_000)
+    taken = jobs.take(config, kind="incremental")
+    assert (taken.kind, component(taken).kind) == ("incremental", "incremental")
+    manifest = jobs.catalog(config).manifest(taken.id or "")
+    (stored,) = manifest.components
+    (reference,) = manifest.references
+    assert [v.name for v in stored.volumes][:2] == ["database.0001.sqlite.zst-delta", "database.0002.sqlite.zst-delta"]
+    assert reference["volumes"][:2] == ["database.0001.sqlite.zst", "database.0002.sqlite.zst"]
+    assert restored(config, taken.id, tmp_path / "new") == app.content()
+    assert restored(config, full.id, tmp_path / "old") == before
+    assert verify(config, level="data").outcome == "success"
+    # RESTORE.txt, taken at its word.
+    folder = jobs.backup_folder(config, taken.id)
+    commands = [line[4:] for line in (folder / "RESTORE.txt").read_text().splitlines() if line.startswith("    ")]
+    script = "\n".join(commands).replace("python3 -", "%s -" % sys.executable)
+    subprocess.run(["sh", "-e"], input=script.encode(), cwd=folder, check=True, capture_output=True)
+    assert content(folder / "restored/database/database.sqlite") == app.content()
 
 
 def test_there_are_no_deltas_of_deltas(tmp_path: Path, app: App) -> None:

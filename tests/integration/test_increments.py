@@ -86,6 +86,7 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
     detect = rng.choice(("times", "times", "checksum"))
     # Trees as small as these lose most of their bytes with one file.
     config = jobs.configure(tmp_path, jobs.files(root, detect=detect), guard={"enabled": False}, **shape)
+    config = rng.choice((config, jobs.split(config, 100_000)))
     moments: t.Dict[str, trees.Snapshot] = {}
     for _ in range(steps):
         for _ in range(rng.randrange(6)):

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 
+import jobs
 import pytest
 import trees
 
@@ -41,18 +42,23 @@ def _commands(text):
 
 
 @pytest.mark.parametrize(
-    ("archive", "algorithm", "sealed"),
+    ("archive", "algorithm", "sealed", "volume_size"),
     [
-        ("tar", "zstd", False),
-        ("tar", "gzip", False),
-        ("tar", "none", False),
-        ("zip", "gzip", False),
-        ("zip", "none", False),
-        ("tar", "zstd", True),
-        ("zip", "gzip", True),
+        ("tar", "zstd", False, None),
+        ("tar", "gzip", False, None),
+        ("tar", "none", False, None),
+        ("zip", "gzip", False, None),
+        ("zip", "none", False, None),
+        ("tar", "zstd", True, None),
+        ("zip", "gzip", True, None),
+        ("tar", "zstd", False, 300_000),
+        ("tar", "none", False, 300_000),
+        ("zip", "gzip", False, 300_000),
+        ("tar", "gzip", True, 300_000),
+        ("zip", "gzip", True, 300_000),
     ],
 )
-def test_the_commands_restore_everything(tmp_path, restore_image, archive, algorithm, sealed):
+def test_the_commands_restore_everything(tmp_path, restore_image, archive, algorithm, sealed, volume_size):
     source, database, store = tmp_path / "tree", tmp_path / "accounts.db", tmp_path / "store"
     source.mkdir()
     store.mkdir()
@@ -81,12 +87,15 @@ def test_the_commands_restore_everything(tmp_path, restore_image, archive, algor
         recipient = subprocess.run(["age-keygen", "-y", identity], check=True, capture_output=True, text=True).stdout.strip()
         description["jobs"][0]["encryption"] = {"recipients": [recipient]}
     config = parse_config(description)
+    if volume_size:
+        config = jobs.split(config, volume_size)
     before = trees.snapshot(source)
     result = backup(config, config.job("all"))
     assert result.error is None
 
     folder = tmp_path / "copy"
     shutil.copytree(store / "here" / "all" / result.id, folder)
+    assert (len(list(folder.glob("tree.0*"))) > 1) == bool(volume_size)
     commands = _commands((folder / "RESTORE.txt").read_text())
     assert len(commands) >= 5
     script = "set -eu\n! command -v python3 python perl5 >/dev/null\n" + "\n".join(commands) + "\n"

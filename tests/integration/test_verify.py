@@ -29,6 +29,9 @@ FORMATS = {
     "zip-stored": {"format": "zip", "compression": {"algorithm": "none"}},
 }
 FORMATS["encrypted"] = {"format": "tar", "compression": {"algorithm": "gzip", "level": 1}, "encryption": {}}
+FORMATS["split"] = {"format": "tar", "volume_size": 1 << 20}
+FORMATS["zip-split"] = {"format": "zip", "volume_size": 1 << 20}
+FORMATS["encrypted-split"] = {**FORMATS["encrypted"], "volume_size": 1 << 20}
 OBJECTS = ("manifest", "hash", "index", "frames", "sums", "volume", "restore", "log")
 SEED = 20261122
 
@@ -67,7 +70,10 @@ class Backup:
             (folder / "identity").write_text(identity)
             job = {**job, "encryption": {"recipients": [recipient]}}
             self.keyring = open_keyring([str(folder / "identity")])
+        volume_size = job.pop("volume_size", None)
         self.config = jobs.configure(folder, *sources, **job)
+        if volume_size:
+            self.config = jobs.split(self.config, volume_size)
         self.id = jobs.take(self.config).id
         self.folder = jobs.backup_folder(self.config, self.id)
         manifest = json.loads(Path(str(self.folder) + ".json").read_bytes())

@@ -182,6 +182,7 @@ SPEC: t.Dict[str, t.Any] = {
             "full_every": {"type": "str", "default": "30d"},
             "max_increments": {"type": "int"},
             "delta_cache": {"type": "str", "default": "2GiB"},
+            "volume_size": {"type": "str"},
             "schedules": {
                 "type": "list",
                 "elements": "dict",

@@ -148,6 +148,15 @@ JOB = (
         " without such a copy, or with V(0), in full.",
         default="2GiB",
     ),
+    Option(
+        "volume_size",
+        "size",
+        "Split what a source leaves into numbered volumes of at most this size. An upload that fails is then repeated from the"
+        " beginning of its volume, and a store or a disk that takes no large files does too. Without it each source leaves one"
+        " volume, however large.",
+        minimum=8 << 20,
+        example="1GiB",
+    ),
     Option("schedules", "list", "When operations on this job run by themselves.", elements="dict", options=SCHEDULE),
     Option("notify", "list", "The names of the notifiers that are told how operations on this job end.", elements="name"),
     Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
@@ -266,6 +275,7 @@ class Job:
     full_every: int
     max_increments: t.Optional[int]
     delta_cache: int
+    volume_size: t.Optional[int]
     max_age: t.Optional[int]
     lock_timeout: int
     notify: t.Tuple[str, ...] = ()
@@ -418,6 +428,7 @@ def _job(
         full_every=value["full_every"],
         max_increments=value["max_increments"],
         delta_cache=value["delta_cache"],
+        volume_size=value["volume_size"],
         max_age=value["max_age"],
         lock_timeout=value["lock_timeout"],
         notify=tuple(value["notify"]),

@@ -203,7 +203,7 @@ def _check_value(value: t.Any, option: Option, kind: str, place: str, problems: 
         return value
     if kind in _MEASURES and isinstance(value, int) and not isinstance(value, bool):
         if kind in ("size", "amount") and value >= 0:
-            return _MEASURES[kind](str(value))
+            return _check_text(str(value), option, kind, place, problems)
         example = "75%" if kind == "percent" else "26h"
         problems.append("%s: must be a text with its unit, such as %s, not %r" % (place, example, value))
         return value
@@ -224,9 +224,13 @@ _MEASURES: t.Dict[str, t.Callable[[str], t.Any]] = {
 def _check_text(value: str, option: Option, kind: str, place: str, problems: t.List[str]) -> t.Any:
     if kind in _MEASURES:
         try:
-            return _MEASURES[kind](value)
+            measured = _MEASURES[kind](value)
         except ValueError as error:
             problems.append("%s: %s" % (place, error))
+        else:
+            if option.minimum is not None and measured < option.minimum:
+                problems.append("%s: must be at least %d, not %s" % (place, option.minimum, value))
+            return measured
     elif kind == "name" and not is_name(value):
         problems.append("%s: %r is no valid name: %s" % (place, value, NAME_RULE))
     elif kind == "host" and not is_host(value):

@@ -57,6 +57,15 @@ class Sealer:
         """Begin an object that holds numbers only."""
         return self._delivery.create(name)
 
+    def room(self, size: int) -> int:
+        """How many bytes an object from create() takes when it may be ``size`` bytes large on the store."""
+        if self._encryption is None:
+            return size
+        from .age.header import LIMIT
+        from .age.stream import room_within
+
+        return room_within(size - LIMIT)
+
     def keep_base(self) -> t.Optional[BaseCopy]:
         """Begin the private copy of a stream's frames."""
         return None if self._keep_base is None else self._keep_base()

@@ -44,6 +44,12 @@ def plaintext_size(total: int, header_size: int, name: str) -> int:
     return full * CHUNK + max(rest - TAG, 0)
 
 
+def room_within(size: int) -> int:
+    """How many bytes an age file can hold whose size without the header is at most ``size``."""
+    full, rest = divmod(max(size - _NONCE, 0), _SEALED)
+    return full * CHUNK + max(rest - TAG, 0)
+
+
 class AgeWriter:
     """Writes an age file to ``output``: the header, then what is given to write(), encrypted. close() ends it.
 

@@ -36,6 +36,8 @@ _TYPES = frozenset(
 # Files that are remembered for the hard links to them that may follow.
 _REMEMBERED = 4096
 
+_WRONG = "holds entries that are not what was backed up"
+
 _scan = json.JSONDecoder().raw_decode
 
 Advance = t.Callable[[int], None]
@@ -100,9 +102,12 @@ class ComponentCheck:
         self._catalog = catalog
         self._id = backup_id
         self._component = component
-        self._report = report
+        self._told = report
         self._advance = advance
         self._older = older
+        self._blamed: t.Set[str] = set()
+        #: Entries that are not right and lie in several volumes: which of those is to blame shows at the end.
+        self._unclear: t.List[t.Tuple[t.List[str], bytes]] = []
         self._ranges: t.Dict[str, t.Optional[_Ranges]] = {}
         #: Lines of the index by path: bytes, which Python's garbage collector need not look into.
         self._remembered: t.Dict[bytes, bytes] = {}
@@ -126,6 +131,13 @@ class ComponentCheck:
             scan.finish()
         finally:
             scan.close()
+        for volumes, path in self._unclear:
+            for name in [v for v in volumes if v in self._blamed] or volumes[:1]:
+                self._report(name, _WRONG, path)
+
+    def _report(self, name: str, problem: str, entry: t.Optional[bytes] = None) -> None:
+        self._blamed.add(name)
+        self._told(name, problem, *([] if entry is None else [entry]))
 
     def _whole(self, stored: StoredFile) -> bool:
         return check_object(self._catalog, self._id, stored, self._report, self._advance)
@@ -225,7 +237,11 @@ class ComponentCheck:
         if sha256 is None:
             self._report(scan.damaged, "holds damaged frames", path)
         else:
-            self._report(scan.volume(frame), "holds entries that are not what was backed up", path)
+            volumes = scan.volumes_since(frame)
+            if len(volumes) > 1:
+                self._unclear.append((volumes, path))
+            else:
+                self._report(volumes[0], _WRONG, path)
         return False
 
     def _equals_target(self, entry: Entry, reader: ComponentReader) -> bool:
@@ -241,7 +257,7 @@ class ComponentCheck:
             for _data in reader.read(entry):
                 pass
         except IntegrityError:
-            self._report(volume, "holds entries that are not what was backed up", path)
+            self._report(volume, _WRONG, path)
 
     def _ranges_of(self, backup_id: str) -> t.Optional[_Ranges]:
         """The frames of a backup that entries point into; None, once reported, when they cannot be known."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that one component leaves on the stores: its volume, its frame table, its index."""
+"""Everything that one component leaves on the stores: its volumes, its frame table, its index."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 
@@ -18,6 +19,7 @@ from .previous import PreviousEntries
 from .references import Base, Parent, References
 from .stream import StreamWriter
 from .tree_writer import TreeWriter
+from .volumes import VolumeWriter
 
 
 class ObjectWriter(t.Protocol):
@@ -47,6 +49,9 @@ class Creator(t.Protocol):
     def put(self, name: str, data: bytes) -> StoredFile:
         """Store a small object that tells of the content."""
 
+    def room(self, size: int) -> int:
+        """How many bytes an object from create() takes when it may be ``size`` bytes large on the store."""
+
     def keep_base(self) -> t.Optional[BaseCopy]:
         """Begin a private copy of the frames of a full stream, for the deltas to come; None when they need none."""
 
@@ -61,28 +66,17 @@ class BaseCopy(t.Protocol):
     def abort(self) -> None: ...
 
 
-class _Both:
-    """Writes a volume and the copy that is kept of it."""
-
-    def __init__(self, volume: ObjectWriter, copy: BaseCopy) -> None:
-        self._volume = volume
-        self._copy = copy
-
-    def write(self, data: t.Union[bytes, memoryview]) -> None:
-        self._volume.write(data)
-        self._copy.write(data)
-
-
 class ComponentWriter:
     """What a source writes its data into: once, with stream() or with tree().
 
     ``creator`` begins the objects of the backup's folder. An increment builds upon ``parent`` if it is a tree, and upon ``base``
-    if it is a stream that is compressed with zstd.
+    if it is a stream that is compressed with zstd. Volumes are no larger than ``volume_size``, where it is given.
     """
 
     def __init__(
         self, name: str, source: str, backup_id: str, archive_format: str, compression: Compression,
         creator: Creator, parent: t.Optional[Parent] = None, base: t.Optional[Base] = None,
+        volume_size: t.Optional[int] = None,
     ) -> None:  # fmt: skip
         self.name = name
         self._parent = parent
@@ -97,6 +91,7 @@ class ComponentWriter:
         self._tree_format = archive_format
         self._compression = compression
         self._creator = creator
+        self._volume_size = volume_size
         self._content: t.Union[StreamWriter, TreeWriter, None] = None
         self._frames: t.Optional[FrameWriter] = None
 
@@ -114,7 +109,7 @@ class ComponentWriter:
                 self._delta = DeltaEncoder(stored, self._base.frames, self._base.anchors)
                 self.references = References.to_all_of(self._base)
         stored_ending = stored.ending if self._delta is None else DELTA_ENDING
-        frames, index = self._begin(self.name + ending + stored_ending, "stream", StreamWriter.format, stored, ())
+        frames, index = self._begin(ending + stored_ending, "stream", StreamWriter.format, stored, ())
         # Frames of a delta are all full: that is how the place of one in the base is guessed.
         self._content = StreamWriter(frames, index, self._id, entry_path, cuts=self._delta is None)
         return self._content
@@ -126,13 +121,13 @@ class ComponentWriter:
             from .zip import ZipWriter
 
             stored = codec("none" if algorithm == "none" else "deflate", level)
-            frames, index = self._begin(self.name + ".zip", "tree", ZipWriter.format, stored, roots)
+            frames, index = self._begin(".zip", "tree", ZipWriter.format, stored, roots)
             self._content = ZipWriter(frames, index, self._id, algorithm == "none")
         else:
             from .tar import TarWriter
 
             stored = codec(algorithm, level)
-            frames, index = self._begin(self.name + ".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
+            frames, index = self._begin(".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
             self._content = TarWriter(frames, index, self._id)
         if self._parent is not None:
             self._upon = self._parent
@@ -148,8 +143,11 @@ class ComponentWriter:
             raise RuntimeError("source %s wrote nothing" % self.name)
         content.close()
         frames.close()
-        volume = self._volume.commit()
-        table = {"format": 1, "compression": self._codec.name, "volumes": [{"name": volume.name, "frames": self._rows(frames)}]}
+        self._volumes.close()
+        volumes = [Volume(v.name, v.size, v.sha256, v.header, n) for v, n in zip(self._volumes.stored, frames.counts)]
+        rows = iter(self._rows(frames))
+        described = [{"name": volume.name, "frames": list(itertools.islice(rows, volume.frames))} for volume in volumes]
+        table = {"format": 1, "compression": self._codec.name, "volumes": described}
         table_data = json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n"
         frames_object = self._creator.create_clear(self.name + ".frames.json")
         frames_object.write(table_data)
@@ -169,8 +167,8 @@ class ComponentWriter:
             entries=self._index.count,
             bytes=content.bytes,
             raw=frames.raw,
-            stored=volume.size,
-            volumes=[Volume(volume.name, volume.size, volume.sha256, volume.header, len(frames.table))],
+            stored=sum(volume.size for volume in volumes),
+            volumes=volumes,
             frames=FrameTable(frame_table.name, frame_table.size, frame_table.sha256, None, len(frames.table)),
             index=IndexObject(index.name, index.size, index.sha256, index.header, place),
             facts=self._facts(facts),
@@ -203,19 +201,20 @@ class ComponentWriter:
         return [[*row, runs.get(number)] for number, row in enumerate(frames.table)]
 
     def _begin(
-        self, volume: str, shape: str, archive_format: str, stored: Codec, roots: t.Sequence[Root]
+        self, ending: str, shape: str, archive_format: str, stored: Codec, roots: t.Sequence[Root]
     ) -> t.Tuple[FrameWriter, IndexWriter]:
         self._shape = shape
         self._codec = stored
         # deflate has no container of its own, so a zip's index is gzipped.
         index_codec = codec("gzip", 6) if stored.name == "deflate" else stored
-        self._volume = self._creator.create(volume)
+        limit = self._volume_size
+        self._volumes = volumes = VolumeWriter(self._creator, self.name, ending, limit, self._copy)
         self._index_object = self._creator.create_index(self.name + ".index" + index_codec.ending)
-        output = self._volume if self._copy is None else _Both(self._volume, self._copy)
+        fit = None if limit is None else volumes.fit
         if self._delta is None:
-            self._frames = FrameWriter(stored, output)
+            self._frames = FrameWriter(stored, volumes, fit=fit)
         else:
-            self._frames = FrameWriter(stored, output, delta.FRAME, self._delta.encode, delta.WORKERS)
+            self._frames = FrameWriter(stored, volumes, delta.FRAME, self._delta.encode, delta.WORKERS, fit)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:
             header["roots"] = [root_field(root) for root in roots]

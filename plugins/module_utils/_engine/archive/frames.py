@@ -26,13 +26,15 @@ _MAX_WORKERS = 8
 # A buffer is handed on after this many pieces, though it is not full.
 _PIECES = 4096
 
-#: Bytes that are no part of a frame (a zip's headers), made in the writer, which alone knows the offset in the volume.
+#: Bytes that are no part of a frame (a zip's headers), made in the writer, which alone knows the offset.
 Literal = t.Callable[[int], t.Iterable[bytes]]
 #: Of a buffer: the end of the frame, and whether it ends a zip member.
 Slice = t.Tuple[int, bool]
 Piece = t.Union[Slice, Literal]
 #: Given the number of a frame, its bytes, and whether it ends a zip member; called by several threads.
 Encode = t.Callable[[int, memoryview, bool], Buffers]
+#: Told how many bytes come next that must not be cut; returns whether they begin a new volume.
+Fit = t.Callable[[int], bool]
 
 
 class Output(t.Protocol):
@@ -49,19 +51,21 @@ def cores() -> int:
 
 
 class FrameWriter:
-    """Frames for one volume.
+    """Frames for the volumes of a component.
 
     The reader writes to ``view`` from ``pos`` on (at most to its end) and calls cut() where a frame ends. ``table`` has a row
     ``[offset, stored, raw]`` for each frame once close() has returned. ``encode`` takes the place of the codec's compress().
+    ``fit`` is asked before bytes that belong together.
     """
 
     def __init__(
         self, codec: Codec, output: Output, size: int = FRAME, encode: t.Optional[Encode] = None,
-        most_workers: int = _MAX_WORKERS,
+        most_workers: int = _MAX_WORKERS, fit: t.Optional[Fit] = None,
     ) -> None:  # fmt: skip
         self._size = size
         self._encode: Encode = encode or (lambda _frame, view, last: codec.compress(view, last))
         self._output = output
+        self._fit = fit
         workers = min(cores(), most_workers)
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
         self._buffers_left = workers + 3
@@ -70,11 +74,15 @@ class FrameWriter:
             queue.SimpleQueue()
         )
         self._error: t.Optional[BaseException] = None
+        # Through all volumes, and where in that the present one begins.
         self._offset = 0
+        self._volume_start = 0
         self._pieces: t.List[Piece] = []
         self._start = 0
         #: Rows of frames already stored.
         self.table: t.List[t.List[int]] = []
+        #: How many of them each volume has.
+        self.counts = [0]
         #: Number of the frame that is being filled.
         self.frame = 0
         # Of the first frame in the buffer.
@@ -119,7 +127,7 @@ class FrameWriter:
             self._slice(last)
 
     def literal(self, make: Literal) -> None:
-        """Put bytes between frames; ``make`` is given the offset in the volume and runs in the writer's thread."""
+        """Put bytes between frames; ``make`` is given the offset in all volumes joined and runs in the writer's thread."""
         self._pieces.append(make)
         if len(self._pieces) >= _PIECES:
             self.cut()
@@ -193,15 +201,25 @@ class FrameWriter:
         for piece in pieces:
             if callable(piece):
                 for data in piece(self._offset):
+                    self._place(len(data))
                     write(data)
                     self._offset += len(data)
                 continue
+            buffers = next(result)
+            if self._fit is not None:
+                self._place(sum(map(len, buffers)))
             before = self._offset
-            for buffer in next(result):
+            for buffer in buffers:
                 write(buffer)
                 self._offset += len(buffer)
-            self.table.append([before, self._offset - before, piece[0] - start])
+            self.table.append([before - self._volume_start, self._offset - before, piece[0] - start])
+            self.counts[-1] += 1
             start = piece[0]
+
+    def _place(self, size: int) -> None:
+        if self._fit is not None and self._fit(size):
+            self._volume_start = self._offset
+            self.counts.append(0)
 
     def _stop(self) -> None:
         self._pending.put(None)

@@ -72,6 +72,10 @@ class FrameScan:
         """The name of the volume that a frame lies in."""
         return self._table.row(min(frame, len(self._table) - 1))[0] if len(self._table) else self._component.frames.name
 
+    def volumes_since(self, frame: int) -> t.List[str]:
+        """The names of the volumes from that of a frame on to that of the current one."""
+        return list(dict.fromkeys(self.volume(number) for number in range(frame, max(frame, self._number) + 1)))
+
     def seek(self, frame: int, offset: int) -> bool:
         """Go to a place ahead; False, without moving, when it lies in a frame that is gone."""
         if frame < self._number:

@@ -76,6 +76,9 @@ class _Creator:
     def put(self, name: str, data: bytes) -> StoredFile:
         raise NotImplementedError
 
+    def room(self, size: int) -> int:
+        return size
+
     def keep_base(self) -> None:
         return None
 

@@ -355,7 +355,7 @@ class _Run:
         choice = self._base(parent, source, driver, delivery)
         writer = ComponentWriter(
             source.name, driver, backup_id, self._job.format, self._compression(), self._sealer(source.name, backup_id, delivery),
-            self._parent(parent, source.name, driver, delivery), choice.base,
+            self._parent(parent, source.name, driver, delivery), choice.base, self._job.volume_size,
         )  # fmt: skip
         try:
             reading = source.backup(writer, self._progress.advance)
