@@ -53,7 +53,7 @@ class Contender:
 class Comparison:
     """``limits``: our wall time at most this many times that of the contender.
 
-    The most that we may need: ``rss`` bytes of memory, ``stored`` bytes of output, ``seconds``.
+    The most that we may need: ``rss`` bytes of memory, ``stored`` bytes of output, ``seconds``, ``read`` bytes of the store.
     """
 
     data: str
@@ -62,6 +62,7 @@ class Comparison:
     rss: t.Optional[int] = None
     stored: t.Optional[int] = None
     seconds: t.Optional[float] = None
+    read: t.Optional[int] = None
 
 
 class Place:
@@ -94,7 +95,8 @@ class Place:
         return Step([[*self.engine, "--config", config, "--quiet", *arguments]])
 
 
-def _files(place: Place) -> t.Dict[str, t.Any]:
+def files(place: Place) -> t.Dict[str, t.Any]:
+    """A source: all of the data."""
     return {"files": {"paths": [place.data]}}
 
 
@@ -146,7 +148,7 @@ def _borg_backup(place: Place) -> Contender:
 
 
 def _backup(place: Place, limit: float, others: t.Dict[str, float]) -> Comparison:
-    contenders = [_our_backup(place, _files(place)), _tar(place, TAR_ZSTD, ["zstd", "-q", "-3", "-T2"])]
+    contenders = [_our_backup(place, files(place)), _tar(place, TAR_ZSTD, ["zstd", "-q", "-3", "-T2"])]
     if RESTIC in others:
         contenders += [_restic_backup(place), _borg_backup(place)]
     return Comparison(place.data, contenders, {TAR_ZSTD: limit, **others}, rss=128 * MIB)
@@ -165,7 +167,7 @@ def backup_sql(place: Place) -> Comparison:
 
 
 def _gzip(place: Place) -> Comparison:
-    ours = _our_backup(place, _files(place), compression={"algorithm": "gzip", "level": 6})
+    ours = _our_backup(place, files(place), compression={"algorithm": "gzip", "level": 6})
     return Comparison(place.data, [ours, _tar(place, PIGZ, ["pigz", "-6", "-p2"])], {PIGZ: 1.0}, rss=128 * MIB)
 
 
@@ -180,7 +182,7 @@ def gzip_small(place: Place) -> Comparison:
 def _kept(place: Place) -> t.Tuple[str, str, t.List[Step], t.List[Step]]:
     """Our job file and tar's archive, both of data that stays for all runs, and the steps that make them."""
     folder = place.folder(OURS)
-    config = place.config(folder, os.path.join(folder, "store"), _files(place))
+    config = place.config(folder, os.path.join(folder, "store"), files(place))
     archive = os.path.join(place.folder(TAR_ZSTD), "f.tar.zst")
     pack = Step([["tar", "-C", place.data, "-cf", "-", "."], ["zstd", "-q", "-3", "-T2"]], archive)
     return config, archive, [place.call(config, "run", "bench")], [pack]
@@ -260,7 +262,7 @@ def module(place: Place) -> Comparison:
     if not os.path.islink(link):
         os.symlink(PROJECT, link)
     store = os.path.join(place.folder(OURS), "output")
-    job = {"name": "bench", "sources": [dict({"name": "data"}, **_files(place))], "stores": ["disk"]}
+    job = {"name": "bench", "sources": [dict({"name": "data"}, **files(place))], "stores": ["disk"]}
     backup = {
         "host": "bench",
         "state_dir": os.path.join(folder, "state"),

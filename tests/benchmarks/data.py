@@ -2,6 +2,7 @@
 """The data of the benchmarks, made from a seed and kept: the same on every machine, for every run.
 
 Run as a program of its own (``data.py NAME SCALE FOLDER``), so that its memory does not count for anybody.
+``data.py --change FOLDER`` changes 1 % of the files in a folder.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import typing as t
 VERSION = "4"
 _MIB = 1 << 20
 
+#: The one file that is looked for in the data set ``many``.
+WANTED = os.path.join("2022", "06", "picked.bin")
+
 
 def make(name: str, scale: float, folder: str) -> None:
     """Make the data set ``name`` in ``folder`` unless it is there already, whole and of this version."""
@@ -29,13 +33,33 @@ def make(name: str, scale: float, folder: str) -> None:
         file.write(VERSION)
 
 
+def change(folder: str) -> None:
+    """Change every hundredth file, chosen at random: a line of it, in its place."""
+    rng = random.Random(8)
+    paths = sorted(os.path.join(place, name) for place, _folders, names in os.walk(folder) for name in names)
+    for path in rng.sample(paths, len(paths) // 100):
+        with open(path, "r+b") as file:
+            file.write(b"%016x" % rng.getrandbits(64))
+
+
 def _uploads(folder: str, scale: float) -> None:
     """1.5 GiB in 5,000 files; 80 % of the bytes are pictures (incompressible), the others text of all kinds."""
+    _pictures(folder, scale, 1.5 * 1024 * _MIB)
+
+
+def _many(folder: str, scale: float) -> None:
+    """1 GiB in 5,000 files of the same kind, and one of exactly 1 MB."""
+    _pictures(folder, scale, 1024 * _MIB)
+    with open(os.path.join(folder, WANTED), "wb") as file:
+        file.write(random.Random(9).randbytes(10**6))
+
+
+def _pictures(folder: str, scale: float, total: float) -> None:
     rng = random.Random(1)
     lines = _lines(rng, 4000)
     count = max(1, int(5000 * scale))
     sizes = [rng.lognormvariate(0, 1.1) for _ in range(count)]
-    factor = 1.5 * 1024 * _MIB * scale / sum(sizes)
+    factor = total * scale / sum(sizes)
     for n, size in enumerate(sizes):
         length = int(size * factor)
         picture = rng.random() < 0.8
@@ -170,6 +194,16 @@ def _databases(folder: str, scale: float) -> None:
     base.close()
 
 
+def _million(folder: str, scale: float) -> None:
+    """1,000,000 tiny files in 10,000 folders."""
+    for n in range(max(1, int(10_000 * scale))):
+        place = os.path.join(folder, "%02d" % (n // 100), "shelf-%04d" % n)
+        os.makedirs(place)
+        for m in range(100):
+            with open(os.path.join(place, "record-%04d-%02d.json" % (n, m)), "wb", buffering=0) as file:
+                file.write(b'{"shelf": %d, "record": %d}\n' % (n, m))
+
+
 def _tiny(folder: str, scale: float) -> None:
     """Three files."""
     for name in ("app.py", "settings.json", "README"):
@@ -208,13 +242,18 @@ def _write_text(file: t.BinaryIO, rng: random.Random, lines: t.Sequence[bytes], 
 
 MAKERS: t.Dict[str, t.Callable[[str, float], None]] = {
     "uploads": _uploads,
+    "many": _many,
     "small": _small,
     "sql": _sql,
     "sqlite": _sqlite,
     "dumps": _dumps,
     "databases": _databases,
+    "million": _million,
     "tiny": _tiny,
 }
 
 if __name__ == "__main__":
-    make(sys.argv[1], float(sys.argv[2]), sys.argv[3])
+    if sys.argv[1] == "--change":
+        change(sys.argv[2])
+    else:
+        make(sys.argv[1], float(sys.argv[2]), sys.argv[3])

@@ -23,11 +23,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds of wall and CPU time; ``rss`` in bytes: of a pipeline the sum of its programs, of several steps the largest."""
+    """Seconds of wall and CPU time; ``rss`` in bytes: of a pipeline the sum of its programs, of several steps the largest.
+
+    ``read``: bytes read of the store, where that is counted.
+    """
 
     wall: float
     cpu: float
     rss: int
+    read: int = 0
 
 
 class FailedError(Exception):
