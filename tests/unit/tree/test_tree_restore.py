@@ -395,3 +395,23 @@ def test_folders_that_inherit_pass_nothing_on_to_what_is_restored(tmp_path: Path
     os.chown(tmp_path, -1, 1)
     restore(reader)
     assert trees.differences(before, trees.snapshot(tree)) == []
+
+
+@pytest.mark.parametrize("mask", [0, 0o027, 0o077, 0o777])
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path, mask: int) -> None:
+    tree = tmp_path / "tree"
+    for folder in (tree, tree / "below"):
+        folder.mkdir(exist_ok=True)
+        for mode in (0o600, 0o644, 0o664, 0o777, 0o444, 0o000, 0o1644):
+            for number in range(2):
+                file = folder / ("%04o-%d" % (mode, number))
+                file.write_bytes(b"x")
+                file.chmod(mode)
+    before = trees.snapshot(tree)
+    _, reader = back_up(tree, tmp_path / "store")
+    old = os.umask(mask)
+    try:
+        restore(reader, to=str(tmp_path / "to"))
+    finally:
+        os.umask(old)
+    assert trees.differences(before, trees.snapshot(str(tmp_path / "to") + str(tree))) == []

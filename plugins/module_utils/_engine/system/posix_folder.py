@@ -63,9 +63,9 @@ class Folder:
         """The names in it, sorted as bytes."""
         return sorted(map(os.fsencode, os.listdir(self.fd)))
 
-    def create(self, name: bytes) -> int:
-        """A descriptor for a new file that only its owner may read or write."""
-        return os.open(name, _CREATE, 0o600, dir_fd=self.fd)
+    def create(self, name: bytes, mode: int = 0o600) -> int:
+        """A descriptor for a new file, by default one that only its owner may read or write; the umask is heeded."""
+        return os.open(name, _CREATE, mode, dir_fd=self.fd)
 
     def read(self, name: bytes) -> int:
         return os.open(name, _READ, dir_fd=self.fd)

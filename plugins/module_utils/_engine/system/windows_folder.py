@@ -64,8 +64,8 @@ class Folder:
         """The names in it, sorted as bytes."""
         return sorted(map(os.fsencode, os.listdir(self.path)))
 
-    def create(self, name: bytes) -> int:
-        """A descriptor for a new file that only its owner may read or write."""
+    def create(self, name: bytes, mode: int = 0o600) -> int:
+        """A descriptor for a new file. ``mode`` means nothing here."""
         return os.open(self._of(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
 
     def read(self, name: bytes) -> int:

@@ -53,6 +53,13 @@ class Metadata(t.NamedTuple):
         return cls(stat.S_IMODE(info.st_mode), owner, (info.st_atime_ns, info.st_mtime_ns), xattrs)
 
 
+class Given(t.NamedTuple):
+    """What something new has without being given it."""
+
+    mode: int
+    owner: t.Tuple[int, int]
+
+
 class Permissions:
     """What the caller may give to what is restored. Keeps account of what could not be given."""
 
@@ -87,23 +94,28 @@ class Permissions:
         chosen = self._xattrs(xattrs, path) if xattrs else {}
         return Metadata(mode, owner if self.superuser else None, (entry["mtime"], entry["mtime"]), chosen)
 
-    def give(self, handle: Handle, metadata: Metadata, path: bytes) -> None:
-        """Give ``metadata`` to something just made. Attributes come before the mode, which may forbid them; the times last."""
+    def give(self, handle: Handle, metadata: Metadata, path: bytes, has: t.Optional[Given] = None) -> None:
+        """Give ``metadata`` to something just made. Attributes come before the mode, which may forbid them; the times last.
+
+        ``has``: what it has already, where that is known.
+        """
         mode = metadata.mode
-        if metadata.owner is not None:
+        if metadata.owner is not None and (has is None or has.owner != metadata.owner):
             try:
                 os.chown(handle, *metadata.owner)
             except OSError:
                 # No such id in this name space, or a server that does not let root be root.
                 self.miss("owner-not-set", path)
                 mode &= ~_SET_IDS
+            has = None  # changing the owner can change the mode
         # ACLs last: with one that lets the owner only read, nothing else could be set.
         for name in sorted(metadata.xattrs, key=_is_acl) if metadata.xattrs else ():
             try:
                 set_xattr(handle, name, metadata.xattrs[name])
             except OSError:
                 self.miss("xattr-not-set", path)
-        os.chmod(handle, mode)
+        if has is None or has.mode != mode or metadata.xattrs:
+            os.chmod(handle, mode)
         os.utime(handle, ns=metadata.times)
 
     def correct(self, handle: Handle, metadata: Metadata, path: bytes) -> None:

@@ -23,7 +23,7 @@ from .compare import CORRECT, CREATE, ENTER, LEAVE, PARTIAL, REMOVE, REPLACE, SA
 from .listing import FILE, LINK, stored_size
 from .metadata import Metadata, Permissions
 from .staging import Staging, recover
-from .write import write_entry
+from .write import EntryWriter
 
 if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
@@ -62,6 +62,7 @@ class TreeRestore:
         self._target = target
         self._rules = rules
         self._permissions = Permissions(target.set_ids, target.devices)
+        self._writer = EntryWriter(self._permissions)
         self._comparison = Comparison(component, target, self._permissions, rules, self._recover)
         self._counts = _Counts(self._permissions)
         self.plan = self._counts.plan
@@ -142,7 +143,7 @@ class TreeRestore:
             progress(step.entry["size"])
         else:
             entry, path = step.entry, t.cast(bytes, step.path)
-            write_entry(folder, name, path, entry, self._component.read(entry), self._permissions, progress)
+            self._writer.write(folder, name, path, entry, self._component.read(entry), progress)
 
     @staticmethod
     def _make_folder(folder: Folder, name: bytes, on_the_way: bool) -> Folder:

@@ -14,40 +14,59 @@ from ..names import printable
 from ..system import HAS_DIR_FD
 from ..system.folder import Folder
 from .listing import DEVICES, FIFO, FILE, LINK, SYMLINK, stored_size
-from .metadata import Permissions
+from .metadata import Given, Permissions
 
 _TYPES = {"character": stat.S_IFCHR, "block": stat.S_IFBLK, FIFO: stat.S_IFIFO}
 
 Told = t.Callable[[int], None]
 
 
-def write_entry(
-    folder: Folder, name: bytes, path: bytes, entry: Entry, content: t.Iterator[memoryview], permissions: Permissions, told: Told
-) -> None:
-    """Make anything but a folder. ``content`` is what the archive holds of a file. Raises OSError, IntegrityError."""
-    kind = entry["type"]
-    if kind in (FILE, LINK):
-        fd = folder.create(name)
-        try:
-            if entry["size"]:
-                _write_content(fd, path, entry, content, told)
-            if HAS_DIR_FD:
-                permissions.give(fd, permissions.metadata(entry, path), path)
-        finally:
-            os.close(fd)
-        if not HAS_DIR_FD:
-            permissions.give(folder.handle_of(name), permissions.metadata(entry, path), path)
-        return
-    metadata = permissions.metadata(entry, path)
-    if kind == SYMLINK:
-        folder.symlink(entry_target(entry), name)
-        if metadata.owner is not None:
-            folder.set_owner(name, *metadata.owner)
-        folder.set_times(name, metadata.times)
-        return
-    device = os.makedev(*entry["rdev"]) if kind in DEVICES else 0
-    folder.special(name, _TYPES[kind] | 0o600, device)
-    permissions.give(folder.handle_of(name), metadata, path)
+class EntryWriter:
+    """Makes new things. ``permissions`` says what each is given."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+        self._folder: t.Optional[Folder] = None
+        #: By the mode that was asked for, what new files in ``_folder`` have from the beginning.
+        self._born: t.Dict[int, Given] = {}
+
+    def write(self, folder: Folder, name: bytes, path: bytes, entry: Entry, content: t.Iterator[memoryview], told: Told) -> None:
+        """Make anything but a folder. ``content`` is what the archive holds of a file. Raises OSError, IntegrityError."""
+        kind = entry["type"]
+        metadata = self._permissions.metadata(entry, path)
+        if kind in (FILE, LINK):
+            # Without root, attributes can only be given to what its owner may write.
+            asked = 0o600 if metadata.xattrs else metadata.mode & 0o777
+            fd = folder.create(name, asked)
+            try:
+                if entry["size"]:
+                    _write_content(fd, path, entry, content, told)
+                if HAS_DIR_FD:
+                    self._permissions.give(fd, metadata, path, self._has(folder, fd, asked))
+            finally:
+                os.close(fd)
+            if not HAS_DIR_FD:
+                self._permissions.give(folder.handle_of(name), metadata, path)
+            return
+        if kind == SYMLINK:
+            folder.symlink(entry_target(entry), name)
+            if metadata.owner is not None:
+                folder.set_owner(name, *metadata.owner)
+            folder.set_times(name, metadata.times)
+            return
+        device = os.makedev(*entry["rdev"]) if kind in DEVICES else 0
+        folder.special(name, _TYPES[kind] | 0o600, device)
+        self._permissions.give(folder.handle_of(name), metadata, path)
+
+    def _has(self, folder: Folder, fd: int, mode: int) -> Given:
+        """What the new file has already: the same as all others that were made in this folder with the same mode."""
+        if folder is not self._folder:
+            self._folder, self._born = folder, {}
+        born = self._born.get(mode)
+        if born is None:
+            info = os.fstat(fd)
+            born = self._born[mode] = Given(stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid))
+        return born
 
 
 def _write_content(fd: int, path: bytes, entry: Entry, content: t.Iterator[memoryview], told: Told) -> None:
