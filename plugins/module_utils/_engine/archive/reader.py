@@ -81,13 +81,18 @@ def read_stored(catalog: Catalog, backup_id: str, name: str, offset: int = 0, si
 
 
 class FrameReader:
-    """Decoded frames, by number. Read in order, they are fetched and decoded ahead on all cores."""
+    """Decoded frames, by number. Read in order, they are fetched and decoded ahead on all cores.
+
+    The longer it goes in order, the more are read ahead: a file of some frames costs nothing beyond them.
+    """
 
     def __init__(self, table: FrameTable, decoder: FrameDecoder, fetch: Fetch) -> None:
         self.table = table
         self._decoder = decoder
         self._fetch = fetch
-        self._ahead = decoder.workers + 1
+        self._most_ahead = decoder.workers + 1
+        # Frames that were asked for in order, one after another.
+        self._in_order = 0
         self._workers: t.Optional[ThreadPoolExecutor] = None
         self._pending: t.Dict[int, Future[t.Union[bytes, memoryview]]] = {}
         self._last = -1
@@ -113,14 +118,15 @@ class FrameReader:
             return self._current[1]
         if not 0 <= frame < len(self.table):
             raise IntegrityError("the index points to frame %d; there are %d" % (frame, len(self.table)))
-        in_order = frame == self._last + 1 and self._last >= 0
+        self._in_order = self._in_order + 1 if frame == self._last + 1 and self._last >= 0 else 0
         self._last = frame
         for number in [n for n in self._pending if n < frame]:
             del self._pending[number]
-        if in_order:
+        ahead = min(self._in_order, self._most_ahead)
+        if ahead > 1:
             if self._workers is None:
                 self._workers = ThreadPoolExecutor(self._decoder.workers, "decode")
-            for number in range(frame, min(frame + self._ahead, len(self.table))):
+            for number in range(frame, min(frame + ahead, len(self.table))):
                 if number not in self._pending:
                     self._pending[number] = self._workers.submit(self.decode, number)
         pending = self._pending.pop(frame, None)
