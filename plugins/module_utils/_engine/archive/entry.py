@@ -53,13 +53,14 @@ def state(path: bytes, kind: bytes, st: os.stat_result, more: bytes = b"") -> by
 
     ``more`` is appended: target, rdev.
     """
+    path_field = b'"path":"%s"' % path if _NOT_PLAIN.search(path) is None else text_field(b"path", path)
     if kind in (b"file", b"link"):
         return b'{%s,"type":"%s","mode":"%04o",%s,"size":%d,"mtime":%d,"ctime":%d,"dev":%d,"ino":%d%s' % (
-            text_field(b"path", path), kind, st.st_mode & 0o7777, _owner(st.st_uid, st.st_gid),
+            path_field, kind, st.st_mode & 0o7777, _owner(st.st_uid, st.st_gid),
             st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev, st.st_ino, more,
         )  # fmt: skip
     return b'{%s,"type":"%s","mode":"%04o",%s,"mtime":%d,"ctime":%d,"dev":%d,"ino":%d%s' % (
-        text_field(b"path", path), kind, st.st_mode & 0o7777, _owner(st.st_uid, st.st_gid),
+        path_field, kind, st.st_mode & 0o7777, _owner(st.st_uid, st.st_gid),
         st.st_mtime_ns, st.st_ctime_ns, st.st_dev, st.st_ino, more,
     )  # fmt: skip
 

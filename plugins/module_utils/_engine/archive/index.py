@@ -70,14 +70,16 @@ class IndexWriter:
         self._pending: t.Deque[t.Tuple[Future[Buffers], int, t.Any]] = collections.deque()
         #: Entries so far.
         self.count = 0
-        self._append(json.dumps({"index": 1, **header}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n")
+        self._lines.append(json.dumps({"index": 1, **header}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n")
+        self._size = len(self._lines[0])
 
     def add(self, path: bytes, line: bytes) -> None:
         """Append an entry: its line, with the newline. Entries come in the order of sort_key(path)."""
         if self._first is None:
             self._first = path
         self.count += 1
-        self._append(line)
+        self._lines.append(line)
+        self._size += len(line)
         if self._size >= _GROUP:
             self._flush()
 
@@ -94,10 +96,6 @@ class IndexWriter:
     def abort(self) -> None:
         """Stop the thread; what is not stored yet is dropped."""
         self._worker.shutdown()
-
-    def _append(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._size += len(line)
 
     def _flush(self) -> None:
         if self._lines:

@@ -22,17 +22,33 @@ class PreviousEntries:
 
     def __init__(self, lines: t.Iterator[bytes]) -> None:
         self._lines = lines
+        #: The first line that nobody has asked for; empty when it is still to be read.
         self._line: t.Optional[bytes] = b""
-        self._key = b""
 
     def find(self, path: bytes) -> t.Optional[bytes]:
-        """The line of the entry ``path``, or None."""
-        key = sort_key(path)
-        while self._line is not None and self._key < key:
-            self._line = next(self._lines, None)
-            if self._line is not None:
-                self._key = sort_key(_line_path(self._line))
-        return self._line if self._key == key else None
+        """The line of the entry ``path``, or None. No path is found twice."""
+        beginning = plain_beginning(path)
+        while True:
+            line = self._line = self._line or next(self._lines, None)
+            if line is None:
+                return None
+            # Nearly always the very next, and so no key is needed.
+            if beginning is None or not line.startswith(beginning):
+                here, wanted = sort_key(_line_path(line)), sort_key(path)
+                if here != wanted:
+                    if here > wanted:
+                        return None
+                    self._line = b""
+                    continue
+            self._line = b""
+            return line
+
+
+def plain_beginning(path: bytes) -> t.Optional[bytes]:
+    """What the line of a file begins with, where its path stands in it as it is; else None."""
+    if b'"' in path or b"\\" in path:
+        return None
+    return b"%s%s%s" % (_PATH, path, _AFTER_PATH)
 
 
 def _line_path(line: bytes) -> bytes:

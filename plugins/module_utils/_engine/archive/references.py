@@ -66,6 +66,9 @@ class References:
             self.bytes[backup_id] = 0
             self.volumes[backup_id] = set()
         self.bytes[backup_id] += size
+        if len(ends) == 1:
+            self.volumes[backup_id].add(self._names[backup_id][0])
+            return
         first = bisect.bisect_right(ends, frame)
         last = bisect.bisect_right(ends, last_frame(frame, offset, size))
         self.volumes[backup_id].update(self._names[backup_id][first : last + 1])

@@ -17,6 +17,8 @@ from .previous import PreviousEntries, content_of, has_state
 Xattrs = t.Mapping[str, bytes]
 
 _BYTES = re.compile(rb',"bytes":\["([^"]+)",(\d+),(\d+),(\d+)\]')
+# What nearly every file's line ends with, after its state: then nothing speaks against its content.
+_CONTENT = re.compile(_BYTES.pattern + rb',"sha256":"[0-9a-f]{64}"\}\Z')
 
 
 class TreeWriter:
@@ -46,14 +48,17 @@ class TreeWriter:
         ``link_target``: the file is a further hard link to that entry.
         """
         if link_target is None:
-            same = has_state(line, state(path, b"file", st))
-        else:
-            same = has_state(line, state(path, b"link", st, b"," + text_field(b"target", link_target)))
-        if not same:
+            wanted = state(path, b"file", st)
+            found = _CONTENT.match(line, len(wanted)) if line.startswith(wanted) else None
+            if found is None:
+                if not has_state(line, wanted):
+                    return False
+                found = _BYTES.search(line, len(path))
+            if found is not None:
+                backup_id, frame, offset, size = found.groups()
+                self.refers(backup_id.decode("ascii"), int(frame), int(offset), int(size))
+        elif not has_state(line, state(path, b"link", st, b"," + text_field(b"target", link_target))):
             return False
-        found = _BYTES.search(line, len(path))
-        if found and link_target is None:
-            self.refers(found.group(1).decode("ascii"), *map(int, found.groups()[1:]))
         self.bytes += st.st_size
         self._index.add(path, line + b"\n")
         return True

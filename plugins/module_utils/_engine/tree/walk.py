@@ -148,7 +148,8 @@ def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[Ite
                     yield from _untold(stack)
                     yield below.item
             elif chosen:
-                yield from _untold(stack)
+                if not folder.told:
+                    yield from _untold(stack)
                 yield Item(item_path, folder.leaf(leaf), folder.fd, OTHER if leaf in folder.others else REGULAR, None)
     finally:
         for folder in stack:
