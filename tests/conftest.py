@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dockers import container
 from firestore_emulator import NO_EMULATOR, Emulator, program
 
 _CONTAINERS = Path(__file__).parent / "containers"
@@ -48,6 +49,13 @@ def _image(name, tmp_path_factory):
     lock = tmp_path_factory.getbasetemp().parent / "image.lock"
     subprocess.run(["flock", str(lock), str(_CONTAINERS / "build.sh"), name], check=True)
     return "fleet-backup/%s:bookworm" % name
+
+
+@pytest.fixture(scope="session")
+def plain_container(restore_image):
+    """The id of a running container without anything special in it."""
+    with container(restore_image, "sleep", "infinity") as made:
+        yield made
 
 
 @pytest.fixture

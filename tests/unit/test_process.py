@@ -176,14 +176,14 @@ def test_an_interrupted_run_leaves_no_child(fifo):
 
 def test_a_signal_while_a_child_is_being_started_leaves_none(monkeypatch):
     started = []
-    start = process._start
+    start = process.start
 
     def interrupted_start(*arguments):
         started.append(start(*arguments))
         interruption.stop(InterruptedRunError("stopped"))
         return started[0]
 
-    monkeypatch.setattr(process, "_start", interrupted_start)
+    monkeypatch.setattr(process, "start", interrupted_start)
     with pytest.raises(InterruptedRunError):
         run(python("import signal; signal.pause()"))
     assert started[0].returncode is not None

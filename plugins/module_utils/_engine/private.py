@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from .errors import ConfigurationError
 
@@ -27,7 +28,7 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: t.Union[bytes, memoryview]) -> None:
     """Write all of ``data``; os.write may take only a part. Raises OSError."""
     rest = memoryview(data)
     while rest:

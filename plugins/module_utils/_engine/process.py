@@ -7,6 +7,7 @@ A child leads a process group of its own, so that a timeout, or an interrupted r
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 import typing as t
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from .errors import FleetBackupError, MissingDependencyError, SourceError
 from .interruption import deferred
 from .private import write_all
-from .system import GROUP_OPTIONS, end_group
+from .system import GROUP_OPTIONS, as_user, end_group
 
 #: How many bytes of each output are kept: the last ones, because that is where programs say why they failed.
 KEPT_OUTPUT = 1 << 20
@@ -78,29 +79,31 @@ def run(
     stdin: t.Optional[bytes] = None,
     timeout: t.Optional[float] = None,
     grace: float = GRACE,
+    user: t.Optional[str] = None,
 ) -> Finished:
     """Run a program to its end. The caller checks the outcome: ``run(...).check("what for")``.
 
     ``env`` is added to this process's environment; ``stdin`` is what the child reads (nothing by default); ``timeout`` and
-    ``grace`` are seconds. Raises MissingDependencyError when the program cannot be started.
+    ``grace`` are seconds; ``user`` is the user of this host that the child runs as (this process's own by default). Raises
+    MissingDependencyError when the program cannot be started, ConfigurationError when it cannot be that user.
     """
     child: t.Optional[subprocess.Popen[bytes]] = None
     timed_out = False
     try:
         with deferred():  # or the child could be running, and nobody know it
-            child = _start(argv, env, subprocess.DEVNULL if stdin is None else subprocess.PIPE)
-        output, errors = _Tail(child.stdout), _Tail(child.stderr)
+            child = start(argv, env, subprocess.DEVNULL if stdin is None else subprocess.PIPE, user)
+        output, errors = Tail(child.stdout), Tail(child.stderr)
         if stdin is not None:
             threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True).start()
         try:
             child.wait(timeout)
         except subprocess.TimeoutExpired:
             timed_out = True
-            _end(child, grace)
+            end(child, grace)
     except BaseException:
         # Interrupted (SIGINT, SIGTERM as an exception): the child does not get our terminal's signals, so it is ended here.
         if child is not None:
-            _end(child, grace)
+            end(child, grace)
         raise
     stdout, complete = output.result()
     return Finished(tuple(argv), child.returncode, stdout, errors.result()[0], complete, timed_out)
@@ -112,16 +115,24 @@ def last_lines(output: bytes, count: int) -> t.List[str]:
     return [line if len(line) <= 500 else line[:500] + "..." for line in lines if line][-count:]
 
 
-def _start(argv: t.Sequence[str], env: t.Optional[t.Mapping[str, str]], stdin: int) -> subprocess.Popen[bytes]:
+def start(
+    argv: t.Sequence[str], env: t.Optional[t.Mapping[str, str]], stdin: int, user: t.Optional[str] = None
+) -> subprocess.Popen[bytes]:  # fmt: skip
+    """Start a program with pipes for its outputs, as run() does. Whoever starts it waits for it, or calls end()."""
+    other, surroundings = as_user(user)
+    if other and (os.sep not in argv[0]):
+        # Found by this process: the other user's search path is not known, and no reason to run another program.
+        argv = [shutil.which(argv[0]) or argv[0], *argv[1:]]
     try:
         return subprocess.Popen(
             list(argv),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **env} if env else None,
+            env={**os.environ, **surroundings, **(env or {})},
             bufsize=0,
             **GROUP_OPTIONS,
+            **other,
         )
     except FileNotFoundError:
         raise MissingDependencyError(
@@ -131,7 +142,8 @@ def _start(argv: t.Sequence[str], env: t.Optional[t.Mapping[str, str]], stdin: i
         raise MissingDependencyError("the program %s cannot be started: %s" % (argv[0], error.strerror)) from None
 
 
-def _end(child: subprocess.Popen[bytes], grace: float) -> None:
+def end(child: subprocess.Popen[bytes], grace: float) -> None:
+    """Ask the child and all that it started to end; after ``grace`` seconds make them, and wait for the child."""
     end_group(child.pid, force=False)
     try:
         child.wait(grace)
@@ -153,22 +165,41 @@ def _feed(pipe: t.Any, data: bytes) -> None:
         pipe.close()
 
 
-class _Tail:
-    """Drains a pipe in a thread of its own and keeps the last KEPT_OUTPUT bytes."""
+class Kept:
+    """The last KEPT_OUTPUT bytes of an output."""
 
-    def __init__(self, pipe: t.Any) -> None:
-        self._pipe = pipe
+    def __init__(self) -> None:
         self._kept = bytearray()
         self._cut = False
         self._lock = threading.Lock()
+
+    def add(self, chunk: t.Union[bytes, memoryview]) -> None:
+        with self._lock:
+            self._kept += chunk
+            if len(self._kept) > 2 * KEPT_OUTPUT:
+                # Cut seldom, at twice the size, so that draining stays cheap.
+                del self._kept[:-KEPT_OUTPUT]
+                self._cut = True
+
+    def result(self) -> t.Tuple[bytes, bool]:
+        """The last bytes, and whether they are all."""
+        with self._lock:
+            return bytes(self._kept[-KEPT_OUTPUT:]), not self._cut and len(self._kept) <= KEPT_OUTPUT
+
+
+class Tail:
+    """Drains a pipe in a thread of its own and keeps the end of what comes."""
+
+    def __init__(self, pipe: t.Any) -> None:
+        self._pipe = pipe
+        self._kept = Kept()
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
 
     def result(self) -> t.Tuple[bytes, bool]:
-        """The last bytes, and whether they are all."""
+        """See Kept."""
         self._thread.join(_DRAIN_SECONDS)
-        with self._lock:
-            return bytes(self._kept[-KEPT_OUTPUT:]), not self._cut and len(self._kept) <= KEPT_OUTPUT
+        return self._kept.result()
 
     def _drain(self) -> None:
         with self._pipe:
@@ -176,9 +207,4 @@ class _Tail:
                 chunk = self._pipe.read(_CHUNK)
                 if not chunk:
                     return
-                with self._lock:
-                    self._kept += chunk
-                    if len(self._kept) > 2 * KEPT_OUTPUT:
-                        # Cut seldom, at twice the size, so that draining stays cheap.
-                        del self._kept[:-KEPT_OUTPUT]
-                        self._cut = True
+                self._kept.add(chunk)

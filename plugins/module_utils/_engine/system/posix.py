@@ -12,6 +12,8 @@ import pwd
 import signal
 import typing as t
 
+from ..errors import ConfigurationError
+
 HAS_DIR_FD = True
 OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -52,6 +54,28 @@ def end_group(leader: int, force: bool) -> None:
     except (ProcessLookupError, PermissionError):
         # macOS answers EPERM for a group of zombies.
         return
+
+
+def as_user(name: t.Optional[str]) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, str]]:
+    """How Popen starts a child as the user ``name``: its arguments, and what the child's environment says of the user.
+
+    Nothing for None and for the user that this process is. Raises ConfigurationError when there is no such user, or this
+    process may not become it.
+    """
+    if name is None:
+        return {}, {}
+    try:
+        entry = pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        raise ConfigurationError("there is no user %s on this host (run_as)" % name) from None
+    if entry.pw_uid == os.geteuid():
+        return {}, {}
+    if not is_superuser():
+        raise ConfigurationError("only root can run programs as the user %s (run_as)" % name)
+    groups = os.getgrouplist(name, entry.pw_gid)
+    # Set between fork and exec by the subprocess module itself; the folder of this process may be closed to the other user.
+    options = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups, "cwd": "/"}
+    return options, {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name}
 
 
 def current_user() -> t.Tuple[t.Optional[int], str]:

@@ -8,6 +8,8 @@ import os
 import subprocess
 import typing as t
 
+from ..errors import ConfigurationError
+
 HAS_DIR_FD = False
 OPEN_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
@@ -40,6 +42,13 @@ def end_group(leader: int, force: bool) -> None:
     """Ask (or force) a process and all that it started to end. A process that is gone is fine."""
     command = ["taskkill", "/PID", str(leader), "/T"] + (["/F"] if force else [])
     subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def as_user(name: t.Optional[str]) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, str]]:
+    """How Popen starts a child as another user: here there is no way without that user's password."""
+    if name is None:
+        return {}, {}
+    raise ConfigurationError("programs cannot be run as another user on Windows (run_as)")
 
 
 def current_user() -> t.Tuple[t.Optional[int], str]:
