@@ -50,6 +50,18 @@ class Host:
         self.run("install", "-d", "-o", owner, folder)
         self.run("sh", "-c", 'umask 077; cat > "$0" && chmod %s "$0" && chown %s "$0"' % (mode, owner), path, stdin=text)
 
+    @property
+    def address(self) -> str:
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        done = subprocess.run(["docker", "inspect", "-f", form, self.name], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def let_in(self, public_key: str) -> None:
+        """Let the owner of an SSH key in, as root and as the user ops."""
+        self.write("/root/.ssh/authorized_keys", public_key, "0600")
+        self.write("/home/ops/.ssh/authorized_keys", public_key, "0600", "ops")
+        self.run("systemctl", "start", "ssh")
+
     def install(self) -> None:
         """Put the command there."""
         built = self.name + ".pyz"

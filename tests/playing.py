@@ -24,7 +24,12 @@ class Ansible:
         (folder / "ansible.cfg").touch()  # the user's own must not count
 
     def playbook(self, *arguments: t.Union[str, Path]) -> subprocess.CompletedProcess[str]:
-        """Run ``ansible-playbook`` and return what came of it."""
+        """Run ``ansible-playbook`` on this machine and return what came of it."""
+        local = ["-c", "local", "-e", "ansible_python_interpreter=%s" % sys.executable]
+        return self.playbook_over_ssh(*local, *arguments)
+
+    def playbook_over_ssh(self, *arguments: t.Union[str, Path]) -> subprocess.CompletedProcess[str]:
+        """Run ``ansible-playbook`` on the hosts of an inventory and return what came of it."""
         temporary = self.folder / "ansible" / "tmp"
         environment = {
             **os.environ,
@@ -40,8 +45,7 @@ class Ansible:
             "LC_ALL": "C.UTF-8",
         }
         program = Path(sys.executable).with_name("ansible-playbook")
-        local = ["-c", "local", "-e", "ansible_python_interpreter=%s" % sys.executable]
-        command = [str(part) for part in (program, *local, *arguments)]
+        command = [str(part) for part in (program, *arguments)]
         return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
     def tasks(self, *tasks: t.Dict[str, t.Any], options: t.Sequence[str] = (), **variables: t.Any) -> t.List[t.Dict[str, t.Any]]:

@@ -41,7 +41,7 @@ def _python(*arguments: str) -> t.Tuple[str, ...]:
 _CONFIGURED = ("--config-file", str(ROOT / "pyproject.toml"))
 _FRONT = tuple(
     argument
-    for part in ("modules", "module_utils._ansible", "filter", "lookup")
+    for part in ("modules", "module_utils._ansible", "action", "filter", "lookup")
     for argument in ("-p", "ansible_collections.fleet.backup.plugins.%s" % part)
 )
 

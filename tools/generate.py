@@ -71,6 +71,8 @@ def _generate() -> t.Dict[str, str]:
     return {
         "plugins/module_utils/_ansible/job_spec.py": _spec_module("a job", _spec(TARGET, required=False)),
         "plugins/doc_fragments/_job.py": _fragment_module("a job", _documentation(TARGET, required=False)),
+        "plugins/module_utils/_ansible/host_spec.py": _spec_module("a host", _spec(CONFIG, required=False)),
+        "plugins/doc_fragments/_host.py": _fragment_module("a host", _documentation(CONFIG, required=False)),
         "plugins/module_utils/_ansible/archive_spec.py": _spec_module("an archive", _spec(ARCHIVE)),
         "plugins/doc_fragments/_archive.py": _fragment_module("an archive", _documentation(ARCHIVE)),
         "plugins/module_utils/_ansible/dump_spec.py": _spec_module("a dump", _spec(dump_options())),

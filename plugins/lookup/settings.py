@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Returns the options of this collection's modules that are the same for all jobs of a host, from the variables of the host.
   - C(host) is the inventory's name of the host, or the variable C(fleet_backup_host).
-  - C(stores) joins the variables C(fleet_backup_stores) and C(fleet_backup_stores__<word>).
+  - C(stores) joins the variables C(fleet_backup_stores) and C(fleet_backup_stores__<word>); C(notifiers) likewise.
   - Every other option has the variable of its name with C(fleet_backup_) before it, such as C(fleet_backup_state_dir).
 author:
   - The fleet.backup project (!UNKNOWN)
@@ -43,6 +43,8 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.fleet.backup.plugins.lookup.joined import joined
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import HOST_OPTIONS
 
+_JOINED = ("stores", "notifiers")
+
 
 class LookupModule(LookupBase):  # type: ignore[misc]
     def run(
@@ -53,7 +55,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         settings: t.Dict[str, t.Any] = {"host": known.get("inventory_hostname")}
         for option in HOST_OPTIONS:
             variable = "fleet_backup_" + option
-            if option == "stores":
+            if option in _JOINED:
                 settings[option] = joined([variable], known, self._templar)
             elif variable in known:
                 settings[option] = self._templar.template(known[variable])

@@ -102,6 +102,7 @@ error:
   sample: {code: schedule, message: "this host has no systemd; there is cron"}
 """
 
+import os
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
@@ -110,6 +111,10 @@ from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.sc
 
 
 def _schedule(params: t.Dict[str, t.Any], check_mode: bool) -> ScheduleResult:
+    if check_mode and not os.path.exists(params["config"]):
+        # What would put the job files there was only planned too.
+        present = params["state"] == "present"
+        return ScheduleResult("schedule", changed=present, dry_run=True, scheduler=params["scheduler"] or "")
     return apply_schedules(
         load_config(params["config"]),
         [*params["command"], "--config", params["config"], "--quiet"],

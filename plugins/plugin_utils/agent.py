@@ -26,6 +26,14 @@ if sys.version_info < (3, 9):
     sys.stderr.write("fleet-backup needs Python 3.9 or newer; this is %s\\n" % sys.version.split()[0])
     raise SystemExit(4)
 
+import os
+
+# Libraries for exactly this interpreter, where the command is installed (operations/install.py).
+folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0]))))
+folder = os.path.join(folder, "python", sys.implementation.cache_tag or "python")
+if os.path.isdir(folder):
+    sys.path.insert(0, folder)
+
 from fleet_backup.cli.main import main
 
 raise SystemExit(main())

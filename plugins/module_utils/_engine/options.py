@@ -68,6 +68,44 @@ def written(options: t.Sequence[Option]) -> t.List[Option]:
     return result
 
 
+def redacted(value: t.Mapping[str, t.Any], options: t.Sequence[Option], drivers: str = "") -> t.Dict[str, t.Any]:
+    """``value``, as people wrote it, with every secret replaced by a word."""
+    shown = dict(value)
+    for option in options:
+        given = shown.get(option.name)
+        if given is None:
+            continue
+        if option.secret:
+            shown[option.name] = "(secret)"
+        elif option.type == "dict" and isinstance(given, dict):
+            shown[option.name] = redacted(given, option.options, option.drivers)
+        elif option.elements == "dict" and isinstance(given, list):
+            shown[option.name] = [redacted(g, option.options, option.drivers) if isinstance(g, dict) else g for g in given]
+    if drivers:
+        for name in _registry(drivers).NAMES:
+            if isinstance(shown.get(name), dict):
+                shown[name] = redacted(shown[name], _registry(drivers).load(name).OPTIONS)
+    return shown
+
+
+def shortened(value: t.Mapping[str, t.Any], options: t.Sequence[Option], drivers: str = "") -> t.Dict[str, t.Any]:
+    """``value`` without what says nothing: Ansible fills in every option that nobody gave."""
+    short = {key: item for key, item in value.items() if item is not None}
+    for option in options:
+        given = short.get(option.name)
+        if option.type == "dict" and isinstance(given, dict):
+            given = short[option.name] = shortened(given, option.options, option.drivers)
+        elif option.elements == "dict" and isinstance(given, list):
+            short[option.name] = [shortened(g, option.options, option.drivers) if isinstance(g, dict) else g for g in given]
+        if option.name in short and not option.secret and (given == option.default or given == [] or given == {}):
+            del short[option.name]
+    if drivers:
+        for name in _registry(drivers).NAMES:
+            if isinstance(short.get(name), dict):
+                short[name] = shortened(short[name], _registry(drivers).load(name).OPTIONS)
+    return short
+
+
 def seconds(text: str) -> int:
     """Return the seconds of a duration such as ``90s``, ``10m``, ``26h``, ``30d`` or ``5w``. Raises ValueError."""
     found = _DURATION.match(text)

@@ -81,6 +81,8 @@ class Notifier:
     """One way to tell."""
 
     OPTIONS: t.Sequence[Option] = ()
+    #: Third-party modules that it imports (libraries.py).
+    requires: t.Tuple[str, ...] = ()
     #: Whether a message that could not be told is worth telling later.
     keeps = True
     #: The operations that it is for; None: all.

@@ -26,6 +26,7 @@ class AppriseNotifier(Notifier):
             example="slack://TokenA/TokenB/TokenC/#backups",
         ),
     )
+    requires = ("apprise",)
 
     def tell(self, message: Message) -> None:
         try:

@@ -18,7 +18,7 @@ from ..errors import (
     InterruptedRunError,
     NotFoundError,
 )
-from ..job import Config
+from ..job import Config, Job
 from ..keyring import Keyring
 from ..manifest import SEALED_ENDING, SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import printable
@@ -129,8 +129,19 @@ def verify(
     progress.close()
     result.end()
     if config is not None and from_dir is None:
-        tell(config, [job for job in config.jobs if not job_names or job.name in job_names], result)
+        jobs = [job for job in config.jobs if not job_names or job.name in job_names]
+        _remember(State(config.state_dir), jobs, result)
+        tell(config, jobs, result)
     return result
+
+
+def _remember(state: State, jobs: t.Sequence[Job], result: VerifyResult) -> None:
+    """When the jobs were verified, and how that ended; which backups is told by the result alone."""
+    data = {**result.to_dict(), "backups": [], "coverage": []}
+    for job in jobs:
+        state.write_status(job.name, {**data, "job": job.name})
+    for notice in state.notices:
+        result.warn(notice.code, notice.message)
 
 
 def _catalogs(

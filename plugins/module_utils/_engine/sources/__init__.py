@@ -129,6 +129,8 @@ class Source:
     """One thing to read and later to write back."""
 
     OPTIONS: t.Sequence[Option] = ()
+    #: Third-party modules that it imports (libraries.py).
+    requires: t.Tuple[str, ...] = ()
     #: ``tree``, ``stream`` or ``rows``
     shape = "stream"
     #: What RESTORE.txt says, for people, of what is to be done with a component that stock tools have restored.

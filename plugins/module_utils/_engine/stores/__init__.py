@@ -66,6 +66,8 @@ class Store:
     """
 
     OPTIONS: t.Sequence[Option] = ()
+    #: Third-party modules that it imports (libraries.py).
+    requires: t.Tuple[str, ...] = ()
     #: How commit() confirms an object: ``read`` (read back and compared), ``checksum`` (the store's own), ``sync`` (the system
     #: took every byte and made it durable) or ``size``.
     confirms = "size"

@@ -46,6 +46,7 @@ SUMMARIES: t.Dict[str, str] = {
     "pin": "keep a backup whatever the retention rules say",
     "unpin": "leave a backup to the retention rules again",
     "check": "check the configuration, the sources and the stores",
+    "status": "tell how the jobs of this host are",
     "schedule": "run operations by themselves: apply, list, remove, test",
     "notify": "send a test message, or tell of backups that are too old",
     "keygen": "make a key pair for encrypted backups",
@@ -113,6 +114,10 @@ def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
         from . import check
 
         return check
+    if verb == "status":
+        from . import status
+
+        return status
     if verb == "schedule":
         from . import schedule
 

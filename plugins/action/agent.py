@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's part of the module agent: build the command, fetch libraries, send what the host has not."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import typing as t
+
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.fleet.backup.plugins.plugin_utils.agent import agent_bytes
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    _supports_async = False
+    _supports_check_mode = True
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
+        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        for own in ("sha256", "command", "wheels"):
+            if own in arguments:
+                raise AnsibleActionFail("%s is filled in by the controller; leave it out" % own)
+        if arguments.get("state", "present") == "absent":
+            result.update(self._module(arguments, task_vars))
+            return result
+        command = agent_bytes()
+        arguments["sha256"] = hashlib.sha256(command).hexdigest()
+        first = self._module(arguments, task_vars)
+        more = {} if first.get("failed") else self._what_it_lacks(first["agent"], command)
+        if not more or self._task.check_mode:
+            result.update(first)
+            return result
+        second = self._module({**arguments, **more}, task_vars)
+        self._remove_tmp_path(self._connection._shell.tmpdir)
+        result.update(second)
+        result["changed"] = bool(first.get("changed") or second.get("changed"))
+        return result
+
+    def _module(self, arguments: t.Dict[str, t.Any], task_vars: t.Any) -> t.Dict[str, t.Any]:
+        return t.cast(
+            t.Dict[str, t.Any],
+            self._execute_module(module_name="fleet.backup.agent", module_args=arguments, task_vars=task_vars),
+        )
+
+    def _what_it_lacks(self, found: t.Dict[str, t.Any], command: bytes) -> t.Dict[str, t.Any]:
+        """Send it, and return the arguments that tell where it is."""
+        more: t.Dict[str, t.Any] = {}
+        if self._task.check_mode:
+            return more
+        if found["needs_command"]:
+            more["command"] = self._send(command, "fleet-backup.pyz")
+        if found["missing"] and self._task.args.get("libraries", "report") == "private":
+            wheels = _wheels([library["distribution"] for library in found["missing"]], found["python"])
+            more["wheels"] = [self._send_file(wheel) for wheel in wheels]
+        return more
+
+    def _send(self, data: bytes, name: str) -> str:
+        with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP) as file:
+            file.write(data)
+            file.flush()
+            return self._send_file(file.name, name)
+
+    def _send_file(self, path: str, name: str = "") -> str:
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, name or os.path.basename(path))
+        self._transfer_file(path, remote)
+        self._fixup_perms2((self._connection._shell.tmpdir, remote))
+        return str(remote)
+
+
+def _wheels(distributions: t.Sequence[str], python: t.Dict[str, str]) -> t.List[str]:
+    """Paths of wheels of these and of all that they need, for a host's interpreter. They are kept for the next host like it."""
+    platform = _platforms(python)
+    kept = os.path.join(C.config.get_config_value("DEFAULT_LOCAL_TMP"), "..", "..", "fleet-backup", "wheels")
+    folder = os.path.abspath(os.path.join(kept, "%s-%s" % (python["tag"], platform[0])))
+    os.makedirs(folder, exist_ok=True)
+    options = ["--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--quiet"]
+    options += ["--python-version", python["version"], "--implementation", "cp"]
+    options += [word for name in platform for word in ("--platform", name)]
+    with tempfile.TemporaryDirectory(dir=folder) as fresh, open(os.path.join(folder, ".lock"), "wb") as lock:
+        # Several forks may want the same.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "-m", "pip", "download", *options, "--find-links", folder, "--dest", fresh, *distributions]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AnsibleActionFail(
+                "the controller cannot fetch %s for Python %s on %s: %s"
+                % (", ".join(distributions), python["version"], python["platform"], done.stderr.strip()[-1000:])
+            )
+        names = sorted(name for name in os.listdir(fresh) if name.endswith(".whl"))
+        for name in names:
+            os.replace(os.path.join(fresh, name), os.path.join(folder, name))
+    return [os.path.join(folder, name) for name in names]
+
+
+def _platforms(python: t.Dict[str, str]) -> t.List[str]:
+    """The platform tags (PEP 600, PEP 656) that run on a host, the newest first."""
+    machine = python["platform"].rpartition("-")[2]
+    found = re.match(r"glibc-2\.(\d+)", python["libc"])
+    if not found:
+        return ["musllinux_1_2_%s" % machine, "musllinux_1_1_%s" % machine]
+    newest = min(int(found.group(1)), 40)
+    return ["manylinux_2_%d_%s" % (minor, machine) for minor in range(newest, 16, -1)] + ["manylinux2014_%s" % machine]

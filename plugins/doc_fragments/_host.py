@@ -1,0 +1,970 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options of a host. Written by tools/generate.py from the engine's option declarations; do not edit."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  host:
+    description:
+      - The name under which this host's backups are stored. It is never guessed.
+    type: str
+  stores:
+    description:
+      - The places that keep backups.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the store.
+        type: str
+        required: true
+      local:
+        description:
+          - 'A folder of this host: a disk, or anything that is mounted.'
+        type: dict
+        required: true
+        suboptions:
+          path:
+            description:
+              - The folder. Backups lie below it, by host and job. It is made when it is missing; its parent must exist, so
+                that a disk that is not mounted is noticed.
+              - For example V(/var/backups/fleet).
+            type: path
+            required: true
+          read_back:
+            description:
+              - Read back from the disk what was written, past the system's cache, and compare it, before a backup counts.
+                It takes as long as reading the backup once.
+            type: bool
+            default: false
+  jobs:
+    description:
+      - The jobs of this host.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the job.
+        type: str
+        required: true
+      sources:
+        description:
+          - What to read, and later to write back.
+        type: list
+        required: true
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - The name of the source; its component in a backup has the same.
+            type: str
+            required: true
+          files:
+            description:
+              - Files and folders, with all their metadata.
+            type: dict
+            suboptions:
+              paths:
+                description:
+                  - The folders and files to read. A link named here is followed; links below are stored as links.
+                  - For example V(['/srv/app/uploads']).
+                type: list
+                required: true
+                elements: path
+              exclude:
+                description:
+                  - Patterns of what to leave out, as in C(.gitignore), relative to each path.
+                  - For example V(['*.tmp', '__pycache__/']).
+                type: list
+                elements: str
+              include:
+                description:
+                  - Patterns of what to read, as in C(.gitignore). Without any, everything that is not excluded.
+                type: list
+                elements: str
+              exclude_caches:
+                description:
+                  - Leave out the content of folders that a C(CACHEDIR.TAG) marks as a cache.
+                type: bool
+                default: false
+              exclude_if_present:
+                description:
+                  - Leave out the content of folders that hold a file of one of these names.
+                type: list
+                elements: str
+              one_file_system:
+                description:
+                  - Do not enter other file systems that are mounted below the paths.
+                type: bool
+                default: false
+              on_unreadable:
+                description:
+                  - What it means when a file or folder cannot be read.
+                type: str
+                default: warning
+                choices:
+                  - warning
+                  - failure
+              on_changed:
+                description:
+                  - What it means when a file changes or vanishes while it is read.
+                type: str
+                default: warning
+                choices:
+                  - ignore
+                  - warning
+                  - failure
+              detect:
+                description:
+                  - 'How an incremental backup tells that a file has not changed. V(times): by its size, times and inode.
+                    V(checksum): by reading it again.'
+                type: str
+                default: times
+                choices:
+                  - times
+                  - checksum
+          sqlite:
+            description:
+              - An SQLite database, copied consistently while the application writes to it.
+            type: dict
+            suboptions:
+              path:
+                description:
+                  - The database file.
+                  - For example V(/srv/marketplace/vehicle_marketplace.db).
+                type: path
+                required: true
+              integrity_check:
+                description:
+                  - How thoroughly the copy is checked. V(full) also compares every index with its table; V(quick) does not,
+                    which is much faster for databases with many large indexes.
+                type: str
+                default: full
+                choices:
+                  - full
+                  - quick
+              on_corrupt:
+                description:
+                  - What to do when the check finds damage. V(failure) keeps no backup, so that a damaged database never pushes
+                    out good backups; V(warning) keeps what there is, for the day when there is nothing better.
+                type: str
+                default: failure
+                choices:
+                  - failure
+                  - warning
+              foreign_key_check:
+                description:
+                  - Look for rows that refer to rows that do not exist, and warn of them. Turn it off for an application that
+                    never cared.
+                type: bool
+                default: true
+              timeout:
+                description:
+                  - How long to wait for a lock that another process holds.
+                type: str
+                default: 60s
+          docker_volume:
+            description:
+              - Docker volumes of this host, with all metadata of their files; the containers that use them can be stopped
+                or paused meanwhile.
+            type: dict
+            suboptions:
+              volumes:
+                description:
+                  - The volumes, by name.
+                  - For example V(['moodle_moodledata']).
+                type: list
+                elements: str
+              project:
+                description:
+                  - 'Instead of O(jobs.sources.docker_volume.volumes): all volumes of this compose project.'
+                  - For example V(moodle).
+                type: str
+              labels:
+                description:
+                  - 'Instead of O(jobs.sources.docker_volume.volumes): all volumes that have these labels, each C(name) or
+                    C(name=value).'
+                  - For example V(['backup=yes']).
+                type: list
+                elements: str
+              containers:
+                description:
+                  - 'What to do with the running containers that use the volumes, while these are read. V(stop) them: their
+                    files are then whole. V(pause) them: the files are as after a power failure. V(leave) them alone: files
+                    that change meanwhile are told. The label C(fleet.backup.containers) of a container, with one of the three,
+                    wins. Whatever happens to the backup, they go on afterwards.'
+                type: str
+                default: leave
+                choices:
+                  - stop
+                  - pause
+                  - leave
+              stop_timeout:
+                description:
+                  - How long a container has to stop before it is killed.
+                type: str
+                default: 30s
+              docker_host:
+                description:
+                  - 'The unix socket of the host''s Docker daemon. Default: as the environment (C(DOCKER_HOST)) says, else
+                    the usual one.'
+                  - For example V(unix:///run/user/1000/docker.sock).
+                type: str
+              exclude:
+                description:
+                  - Patterns of what to leave out, as in C(.gitignore), relative to each path.
+                  - For example V(['*.tmp', '__pycache__/']).
+                type: list
+                elements: str
+              include:
+                description:
+                  - Patterns of what to read, as in C(.gitignore). Without any, everything that is not excluded.
+                type: list
+                elements: str
+              exclude_caches:
+                description:
+                  - Leave out the content of folders that a C(CACHEDIR.TAG) marks as a cache.
+                type: bool
+                default: false
+              exclude_if_present:
+                description:
+                  - Leave out the content of folders that hold a file of one of these names.
+                type: list
+                elements: str
+              on_unreadable:
+                description:
+                  - What it means when a file or folder cannot be read.
+                type: str
+                default: warning
+                choices:
+                  - warning
+                  - failure
+              on_changed:
+                description:
+                  - What it means when a file changes or vanishes while it is read.
+                type: str
+                default: warning
+                choices:
+                  - ignore
+                  - warning
+                  - failure
+              detect:
+                description:
+                  - 'How an incremental backup tells that a file has not changed. V(times): by its size, times and inode.
+                    V(checksum): by reading it again.'
+                type: str
+                default: times
+                choices:
+                  - times
+                  - checksum
+          firestore:
+            description:
+              - 'A Firestore database: its collections, with all that is below them, as lines of JSON, all as they were at
+                one moment.'
+            type: dict
+            suboptions:
+              project:
+                description:
+                  - The id of the Google Cloud project.
+                  - For example V(cocheras-app).
+                type: str
+                required: true
+              database:
+                description:
+                  - The database of the project.
+                type: str
+                default: (default)
+              collections:
+                description:
+                  - 'The collections at the root to read, each with all that is below it. Default: all.'
+                  - For example V(['clientes', 'pagos']).
+                type: list
+                elements: str
+              service_account:
+                description:
+                  - 'The key of a service account (JSON, as the console gives it). Default: the credentials of the environment,
+                    or those of the machine.'
+                type: str
+              service_account_file:
+                description:
+                  - The same, read from this file.
+                type: path
+              service_account_env:
+                description:
+                  - The same, read from this environment variable.
+                type: str
+              service_account_credential:
+                description:
+                  - The same, read from this credential of the systemd unit that runs the job.
+                type: str
+              emulator_host:
+                description:
+                  - 'Address of a Firestore emulator, which needs no credentials. Default: as C(FIRESTORE_EMULATOR_HOST) says.'
+                  - For example V(127.0.0.1:8080).
+                type: str
+              timeout:
+                description:
+                  - How long one answer of Firestore may take.
+                type: str
+                default: 60s
+      stores:
+        description:
+          - The names of the stores that each get a copy.
+        type: list
+        required: true
+        elements: str
+      format:
+        description:
+          - The archive format of trees of files.
+        type: str
+        default: tar
+        choices:
+          - tar
+          - zip
+      compression:
+        description:
+          - How components are compressed.
+        type: dict
+        suboptions:
+          algorithm:
+            description:
+              - 'How data is compressed. Default: V(zstd), and V(gzip) (deflate) in a zip.'
+            type: str
+            choices:
+              - zstd
+              - gzip
+              - none
+          level:
+            description:
+              - 'The level: 1 to 19 for V(zstd) (default 3), 0 to 9 for V(gzip) (default 6).'
+            type: int
+      encryption:
+        description:
+          - Encrypt all that tells of the content, in the format of age. Names of components, sizes and counts stay readable.
+        type: dict
+        suboptions:
+          recipients:
+            description:
+              - Public keys (C(age1...)) that can decrypt the backups; each of them alone can. The host needs no secret for
+                it.
+              - For example V(['age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p']).
+            type: list
+            elements: str
+          passphrase:
+            description:
+              - A passphrase instead of public keys. The host then knows it.
+            type: str
+          passphrase_file:
+            description:
+              - The same, read from this file.
+            type: path
+          passphrase_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          passphrase_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+      retention:
+        description:
+          - Which backups C(prune) keeps. Without any rule it keeps all.
+        type: dict
+        suboptions:
+          keep_last:
+            description:
+              - Keep the newest backups, this many.
+            type: int
+          keep_hourly:
+            description:
+              - Keep the newest backup of each of the last hours that have one, this many.
+            type: int
+          keep_daily:
+            description:
+              - Keep the newest backup of each of the last days that have one, this many.
+            type: int
+          keep_weekly:
+            description:
+              - Keep the newest backup of each of the last ISO weeks that have one, this many.
+            type: int
+          keep_monthly:
+            description:
+              - Keep the newest backup of each of the last months that have one, this many.
+            type: int
+          keep_yearly:
+            description:
+              - Keep the newest backup of each of the last years that have one, this many.
+            type: int
+          keep_within:
+            description:
+              - Keep every backup that is younger than this.
+            type: str
+          min_keep:
+            description:
+              - Never go below this many backups, whatever the other rules say.
+            type: int
+            default: 1
+          max_delete:
+            description:
+              - 'The most that one run may remove from a store, a number of backups or a share of all that are there. A run
+                that would remove more removes nothing and fails, until somebody has looked at it. Without it there is no
+                limit: a job that is pruned more seldom than it is backed up loses most of its backups each time.'
+              - For example V(50%).
+            type: str
+          tags:
+            description:
+              - Rules for the backups of one tag. They are then kept by these rules alone.
+            type: list
+            elements: dict
+            suboptions:
+              name:
+                description:
+                  - The tag.
+                type: str
+                required: true
+              keep_last:
+                description:
+                  - Keep the newest backups, this many.
+                type: int
+              keep_hourly:
+                description:
+                  - Keep the newest backup of each of the last hours that have one, this many.
+                type: int
+              keep_daily:
+                description:
+                  - Keep the newest backup of each of the last days that have one, this many.
+                type: int
+              keep_weekly:
+                description:
+                  - Keep the newest backup of each of the last ISO weeks that have one, this many.
+                type: int
+              keep_monthly:
+                description:
+                  - Keep the newest backup of each of the last months that have one, this many.
+                type: int
+              keep_yearly:
+                description:
+                  - Keep the newest backup of each of the last years that have one, this many.
+                type: int
+              keep_within:
+                description:
+                  - Keep every backup that is younger than this.
+                type: str
+      guard:
+        description:
+          - 'When a backup is suspicious, because it may be of what was lost: a component shrank, is empty, or misses tables
+            that were there. It is kept, but counts neither as fresh nor for the retention, and nothing older goes until it
+            is accepted.'
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether backups are judged at all.
+            type: bool
+            default: true
+          shrink:
+            description:
+              - The share of its usual entries or bytes (the median of the last seven backups) that a component may lose.
+                One that is empty and was not is always suspicious.
+            type: str
+            default: 75%
+          rows:
+            description:
+              - A table that had at least this many rows, and has none, is suspicious.
+            type: int
+            default: 100
+      hooks:
+        description:
+          - Programs to run around a backup or a restore.
+        type: dict
+        suboptions:
+          before:
+            description:
+              - Run before a backup. The first that fails stops the run.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          after:
+            description:
+              - Run after a backup that was committed.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          on_failure:
+            description:
+              - Run when a backup failed, whatever made it fail.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          before_restore:
+            description:
+              - Run before a restore writes anything, to stop a service, say.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+          after_restore:
+            description:
+              - Run after a restore, also after one that failed and was undone.
+            type: list
+            elements: dict
+            suboptions:
+              command:
+                description:
+                  - The program and its arguments. No shell is involved.
+                type: list
+                required: true
+                elements: str
+              timeout:
+                description:
+                  - How long it may run before it is killed and counts as failed.
+                type: str
+                default: 10m
+      timezone:
+        description:
+          - 'The time zone of the retention''s hours, days, weeks, months and years, as in the IANA database. Default: the
+            host''s.'
+          - For example V(Europe/Madrid).
+        type: str
+      full_every:
+        description:
+          - A run that asks for an increment takes a full backup when the last full one is older than this.
+        type: str
+        default: 30d
+      max_increments:
+        description:
+          - The same when there are this many increments since the last full one.
+        type: int
+      delta_cache:
+        description:
+          - How much of the last full dumps this host may keep (0600, below C(state_dir)) where it could not read them back
+            from the stores, because they are encrypted or far away. Increments of databases are then stored as what has changed
+            since; without such a copy, or with V(0), in full.
+        type: str
+        default: 2GiB
+      volume_size:
+        description:
+          - Split what a source leaves into numbered volumes of at most this size. An upload that fails is then repeated from
+            the beginning of its volume, and a store or a disk that takes no large files does too. Without it each source
+            leaves one volume, however large.
+          - For example V(1GiB).
+        type: str
+      schedules:
+        description:
+          - When operations on this job run by themselves.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - 'The name of the schedule. Default: the tag of a run, else the operation.'
+            type: str
+          operation:
+            description:
+              - 'What is done: a backup is taken, or those that are there are verified or pruned.'
+            type: str
+            default: run
+            choices:
+              - run
+              - verify
+              - prune
+          at:
+            description:
+              - The time of day, in 24 hours.
+              - For example V(02:30).
+            type: str
+          weekday:
+            description:
+              - 'With O(jobs.schedules.at), the days of the week, separated by commas: sunday, monday, tuesday, wednesday,
+                thursday, friday, saturday. Without it, or O(jobs.schedules.day), every day.'
+              - For example V(monday,thursday).
+            type: str
+          day:
+            description:
+              - With O(jobs.schedules.at), the day of the month. Months without that day are left out.
+            type: int
+          every:
+            description:
+              - 'Every so often, from midnight on: V(15m), V(1h), V(6h).'
+              - For example V(6h).
+            type: str
+          cron:
+            description:
+              - The five fields of crontab(5), for all that the others cannot say.
+              - For example V(30 2 1,15 * *).
+            type: str
+          timezone:
+            description:
+              - The time zone that it is meant in (IANA). Only systemd knows others than the host's.
+              - For example V(Europe/Madrid).
+            type: str
+          splay:
+            description:
+              - Start within this time after that, each host at a moment of its own that stays the same, so that a fleet does
+                not hit a store at once. Not with O(jobs.schedules.cron).
+            type: str
+            default: 0s
+          tag:
+            description:
+              - 'The tag of the backup. Default: with O(jobs.schedules.at), C(daily), C(weekly) or C(monthly); else C(scheduled).'
+            type: str
+          kind:
+            description:
+              - The kind of the backup.
+            type: str
+            default: full
+            choices:
+              - full
+              - differential
+              - incremental
+          level:
+            description:
+              - How thoroughly backups are verified.
+            type: str
+            default: hashes
+            choices:
+              - quick
+              - hashes
+              - data
+          sample:
+            description:
+              - Verify this share each time, so that successive runs go through all of it.
+              - For example V(5%).
+            type: str
+          enabled:
+            description:
+              - Whether it is in force.
+            type: bool
+            default: true
+      notify:
+        description:
+          - The names of the notifiers that are told how operations on this job end.
+        type: list
+        elements: str
+      max_age:
+        description:
+          - The backup counts as stale when the newest is older than this.
+          - For example V(26h).
+        type: str
+      lock_timeout:
+        description:
+          - How long to wait for another run of the same job.
+        type: str
+        default: 0s
+  notifiers:
+    description:
+      - The ways to tell people how operations end.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the notifier.
+        type: str
+        required: true
+      'on':
+        description:
+          - What it is told. A notifier for which silence means something is told everything.
+        type: list
+        default:
+          - warning
+          - failure
+          - stale
+        choices:
+          - success
+          - warning
+          - failure
+          - stale
+        elements: str
+      language:
+        description:
+          - The language of its messages.
+        type: str
+        default: en
+        choices:
+          - en
+          - es
+      mail:
+        description:
+          - Mail over SMTP (RFC 5321), with STARTTLS (RFC 3207), TLS from the start (RFC 8314) or neither.
+        type: dict
+        suboptions:
+          to:
+            description:
+              - Who gets the mail.
+              - For example V(['ops@example.org']).
+            type: list
+            required: true
+            elements: str
+          from:
+            description:
+              - 'The address that it comes from. Default: O(notifiers.mail.username) when that is an address.'
+            type: str
+          preset:
+            description:
+              - 'Fills in the server of a provider. With C(port: 465) TLS is used from the start.'
+            type: str
+            choices:
+              - gmail
+              - office365
+          server:
+            description:
+              - The host name of the SMTP server.
+            type: str
+          port:
+            description:
+              - 'Its port. Default: 587 with V(starttls), 465 with V(tls), 25 with V(none).'
+            type: int
+          security:
+            description:
+              - 'How the connection is protected. Default: V(starttls), and V(tls) on port 465. V(none): all is sent in the
+                clear.'
+            type: str
+            choices:
+              - starttls
+              - tls
+              - none
+          username:
+            description:
+              - The account at the server.
+            type: str
+          password:
+            description:
+              - Its password.
+            type: str
+          password_file:
+            description:
+              - The same, read from this file.
+            type: path
+          password_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          password_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          ca_file:
+            description:
+              - Certificates of the authorities to trust instead of the system's (PEM).
+            type: path
+          timeout:
+            description:
+              - How long it may take to tell.
+            type: str
+            default: 30s
+      webhook:
+        description:
+          - A POST of JSON to a URL, signed with a shared secret.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - Where to send it.
+            type: str
+          url_file:
+            description:
+              - The same, read from this file.
+            type: path
+          url_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          url_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          secret:
+            description:
+              - What the body is signed with, so that the receiver knows who sent it.
+            type: str
+          secret_file:
+            description:
+              - The same, read from this file.
+            type: path
+          secret_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          secret_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          authorization:
+            description:
+              - The value of the header C(Authorization), such as C(Bearer ...).
+            type: str
+          authorization_file:
+            description:
+              - The same, read from this file.
+            type: path
+          authorization_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          authorization_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          ca_file:
+            description:
+              - Certificates of the authorities to trust instead of the system's (PEM).
+            type: path
+          timeout:
+            description:
+              - How long it may take to tell.
+            type: str
+            default: 30s
+      apprise:
+        description:
+          - Slack, Teams, Telegram, Matrix and a hundred others, through the library Apprise.
+        type: dict
+        suboptions:
+          urls:
+            description:
+              - The Apprise URLs, separated by white space. They hold tokens, so better name a file.
+              - For example V(slack://TokenA/TokenB/TokenC/#backups).
+            type: str
+          urls_file:
+            description:
+              - The same, read from this file.
+            type: path
+          urls_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          urls_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+      healthcheck:
+        description:
+          - Pings of a dead man's switch (Healthchecks.io and those like it), which tells people when no ping comes.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - The ping URL of the check.
+              - For example V(https://hc-ping.com/00000000-0000-0000-0000-000000000000).
+            type: str
+          url_file:
+            description:
+              - The same, read from this file.
+            type: path
+          url_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          url_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          ca_file:
+            description:
+              - Certificates of the authorities to trust instead of the system's (PEM).
+            type: path
+          timeout:
+            description:
+              - How long it may take to tell.
+            type: str
+            default: 30s
+      prometheus:
+        description:
+          - Metrics of each job in a file for the textfile collector of Prometheus' node exporter, replaced as a whole.
+        type: dict
+        suboptions:
+          directory:
+            description:
+              - 'The folder of the textfile collector. The file is C(fleet_backup_<job>.prom), readable by all: it holds names
+                and numbers only.'
+              - For example V(/var/lib/prometheus/node-exporter).
+            type: path
+            required: true
+  sign:
+    description:
+      - Sign every backup with a key of this host, so that a forged or altered one is found out by all who know the public
+        key.
+    type: bool
+    default: false
+  signing_key:
+    description:
+      - 'An OpenSSH ed25519 private key to sign with, such as the host key of the SSH server. Default: one of its own, made
+        in O(state_dir) when it is first needed.'
+      - For example V(/etc/ssh/ssh_host_ed25519_key).
+    type: path
+  trusted_hosts:
+    description:
+      - Keys that may sign backups, as lines of OpenSSH's allowed signers; the principal is the host. With any, only backups
+        that are signed by their host count.
+    type: list
+    elements: str
+  scheduler:
+    description:
+      - 'Which scheduler of the host runs schedules. V(auto): systemd if it runs, else cron; Task Scheduler on Windows.'
+    type: str
+    default: auto
+    choices:
+      - auto
+      - systemd
+      - cron
+      - task_scheduler
+  schedules_enabled:
+    description:
+      - One switch for all schedules of this host.
+    type: bool
+    default: true
+  state_dir:
+    description:
+      - Where status files, locks and logs are kept.
+      - For example V(/var/lib/fleet-backup).
+    type: path
+"""

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the command and the job file on a host, or take all of it away but the backups.
+
+::
+
+    <library>/versions/<version>-<8 hex of its SHA-256>/fleet-backup.pyz     this one, and the one before
+    <library>/current -> versions/...
+    <library>/python/<tag>/           libraries for exactly that interpreter (``cpython-311``), put first on its path
+    <program>                         a launcher with an absolute interpreter
+    <config>/jobs.json                0600; conf.d/local.json beside it is the host's own and never touched
+
+Each file is replaced in one step, the link last, so that a run that begins meanwhile finds the old command or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import typing as t
+import zipfile
+from dataclasses import dataclass, field
+
+from .. import VERSION
+from ..errors import ConfigurationError, FleetBackupError
+from ..job import CONFIG, Config, load_config, parse_config
+from ..libraries import missing, needed
+from ..options import redacted, shortened
+from ..private import private_folder
+from ..replacement import Replacement
+from ..result import Result
+from ..system import is_superuser
+
+_COMMAND = "fleet-backup.pyz"
+_JOBS = "jobs.json"
+_KEPT_VERSIONS = 2
+
+_LAUNCHER = """\
+#!/bin/sh
+# Written by fleet.backup; changes are lost.
+FLEET_BACKUP_PROGRAM='{program}'
+: "${{FLEET_BACKUP_CONFIG:={config}}}"
+export FLEET_BACKUP_PROGRAM FLEET_BACKUP_CONFIG
+if [ -x '{python}' ]; then
+  exec '{python}' -I '{command}' "$@"
+fi
+python=$(command -v python3) || {{ echo 'fleet-backup: {python} is gone, and there is no python3' >&2; exit 4; }}
+echo "fleet-backup: {python} is gone; $python is used, perhaps without its libraries: deploy again" >&2
+exec "$python" -I '{command}' "$@"
+"""
+
+_FACT = """\
+#!/bin/sh
+exec '{program}' status --json
+"""
+
+_LOGROTATE = """\
+{state}/audit.log {{
+    monthly
+    rotate 24
+    compress
+    missingok
+    notifempty
+    create 0600
+}}
+"""
+
+
+@dataclass
+class Places:
+    """Where everything goes. ``facts`` and ``logrotate`` are None where the host or the user has none."""
+
+    library: str
+    program: str
+    config: str
+    facts: t.Optional[str] = None
+    logrotate: t.Optional[str] = None
+
+
+def default_places() -> Places:
+    """The system's places for root, the user's own for anybody else."""
+    if is_superuser():
+        facts = "/etc/ansible/facts.d/fleet_backup.fact"
+        logrotate = "/etc/logrotate.d/fleet-backup" if os.path.isdir("/etc/logrotate.d") else None
+        return Places("/usr/local/lib/fleet-backup", "/usr/local/bin/fleet-backup", "/etc/fleet-backup", facts, logrotate)
+    home = os.path.expanduser("~")
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return Places(
+        os.path.join(home, ".local", "lib", "fleet-backup"), os.path.join(home, ".local", "bin", "fleet-backup"),
+        os.path.join(config, "fleet-backup"),
+    )  # fmt: skip
+
+
+@dataclass
+class InstallResult(Result):
+    """``needs_command``: this version is not there, and was not given. ``missing``: libraries that the jobs need.
+
+    ``python``: the tag, version and platform that libraries must be for. ``before`` and ``after``: what was written, by path,
+    without secrets.
+    """
+
+    version: str = ""
+    program: str = ""
+    needs_command: bool = False
+    missing: t.List[t.Dict[str, t.Optional[str]]] = field(default_factory=list)
+    python: t.Dict[str, str] = field(default_factory=dict)
+    before: t.Dict[str, str] = field(default_factory=dict)
+    after: t.Dict[str, str] = field(default_factory=dict)
+
+
+def install(
+    description: t.Mapping[str, t.Any], sha256: str, places: Places, *, command: t.Optional[str] = None,
+    wheels: t.Sequence[str] = (), interpreter: t.Optional[str] = None, dry_run: bool = False,
+) -> InstallResult:  # fmt: skip
+    """Make a host run this version with these jobs.
+
+    ``description``: the whole configuration; ``sha256``: that of the command, which lies at the path ``command`` unless the host
+    has it; ``wheels``: paths of libraries to unpack for ``interpreter`` (default: the running one).
+    """
+    result = InstallResult("install", description.get("host"), dry_run=dry_run, program=places.program)
+    result.begin()
+    try:
+        config = parse_config(description)
+        result.version = "%s-%s" % (VERSION, sha256[:8])
+        result.python = _python()
+        _Install(places, result, config, interpreter or _interpreter()).carry_out(description, command, wheels)
+    except FleetBackupError as error:
+        result.fail(error)
+    except OSError as error:
+        result.fail(ConfigurationError("%s: %s" % (error.filename, error.strerror)))
+    result.end()
+    return result
+
+
+def uninstall(places: Places, *, dry_run: bool = False) -> InstallResult:
+    """Take everything away: schedules, command, job files, state. Backups stay."""
+    result = InstallResult("uninstall", dry_run=dry_run, program=places.program)
+    result.begin()
+    try:
+        config = load_config(places.config) if os.path.exists(os.path.join(places.config, _JOBS)) else None
+        paths = [places.program, places.library, places.facts, places.logrotate]
+        if config is not None:
+            result.host = config.host
+            _remove_schedules(config, places, result)
+            paths.append(config.state_dir)
+        for path in [*paths, places.config]:
+            if path is not None and os.path.lexists(path):
+                result.before[path] = "there"
+                result.changed = True
+                if not dry_run:
+                    _remove(path)
+    except FleetBackupError as error:
+        result.fail(error)
+    except OSError as error:
+        result.fail(ConfigurationError("%s: %s" % (error.filename, error.strerror)))
+    result.end()
+    return result
+
+
+class _Install:
+    def __init__(self, places: Places, result: InstallResult, config: Config, interpreter: str) -> None:
+        self._places = places
+        self._result = result
+        self._config = config
+        self._interpreter = interpreter
+
+    def carry_out(self, description: t.Mapping[str, t.Any], command: t.Optional[str], wheels: t.Sequence[str]) -> None:
+        places, result = self._places, self._result
+        folder = os.path.join(places.library, "versions", result.version)
+        target = os.path.join(folder, _COMMAND)
+        if not os.path.exists(target):
+            if command is None:
+                result.needs_command = True
+            else:
+                self._note(target, "", result.version)
+                if not result.dry_run:
+                    os.makedirs(folder, 0o755, exist_ok=True)
+                    with open(command, "rb") as file:
+                        self._replace(target, file.read(), 0o755)
+        self._libraries(wheels)
+        self._jobs(description)
+        if result.needs_command:
+            return
+        texts = {"program": places.program, "config": places.config, "python": self._interpreter, "state": self._config.state_dir}
+        texts["command"] = os.path.join(places.library, "current", _COMMAND)
+        self._link(folder)
+        self._write(places.program, _LAUNCHER.format(**texts), 0o755)
+        if places.facts is not None:
+            self._write(places.facts, _FACT.format(**texts), 0o755)
+        if places.logrotate is not None:
+            self._write(places.logrotate, _LOGROTATE.format(**texts), 0o644)
+        self._forget_old_versions()
+
+    def _libraries(self, wheels: t.Sequence[str]) -> None:
+        own = os.path.join(self._places.library, "python", sys.implementation.cache_tag or "python")
+        for wheel in sorted(wheels):
+            mark = os.path.join(own, ".%s.unpacked" % os.path.basename(wheel))
+            if os.path.exists(mark):
+                continue
+            self._note(os.path.join(own, os.path.basename(wheel)), "", "unpacked")
+            if not self._result.dry_run:
+                os.makedirs(own, 0o755, exist_ok=True)
+                with zipfile.ZipFile(wheel) as archive:
+                    archive.extractall(own)  # names cannot lead out: zipfile cleans them
+                with open(mark, "wb"):
+                    pass
+        # As the command will find them.
+        sys.path.insert(0, own)
+        try:
+            self._result.missing = [library._asdict() for library in missing(needed(self._config))]
+        finally:
+            sys.path.remove(own)
+
+    def _jobs(self, description: t.Mapping[str, t.Any]) -> None:
+        places, path = self._places, os.path.join(self._places.config, _JOBS)
+        new = shortened(description, CONFIG)
+        try:
+            with open(path, encoding="utf-8") as file:
+                old: t.Any = json.load(file)
+        except (OSError, ValueError):
+            old = None
+        if old == new:
+            return
+        show = (redacted(value, CONFIG) if isinstance(value, dict) else {} for value in (old, new))
+        before, after = (json.dumps(value, indent=2, sort_keys=True) + "\n" if value else "" for value in show)
+        # A secret that changed shows as a change, and no more.
+        self._note(path, before, after if after != before else after + "(a secret has changed)\n")
+        if not self._result.dry_run:
+            private_folder(places.config)
+            self._replace(path, json.dumps(new, indent=2).encode("utf-8") + b"\n", 0o600)
+            private_folder(self._config.state_dir)
+
+    def _link(self, folder: str) -> None:
+        link = os.path.join(self._places.library, "current")
+        target = os.path.join("versions", os.path.basename(folder))
+        old = os.readlink(link) if os.path.islink(link) else ""
+        if old == target:
+            return
+        self._note(link, old, target)
+        if not self._result.dry_run:
+            temporary = link + ".new"
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+            os.symlink(target, temporary)
+            os.replace(temporary, link)
+
+    def _write(self, path: str, text: str, mode: int) -> None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                old = file.read()
+        except (OSError, UnicodeDecodeError):
+            old = ""
+        if old == text:
+            return
+        self._note(path, old, text)
+        if not self._result.dry_run:
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            self._replace(path, text.encode("utf-8"), mode)
+
+    def _replace(self, path: str, data: bytes, mode: int) -> None:
+        with Replacement(path, mode) as new:
+            new.write(data)
+            os.fchmod(new.fd, mode)
+            new.commit()
+
+    def _forget_old_versions(self) -> None:
+        folder = os.path.join(self._places.library, "versions")
+        current = self._result.version
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        old = sorted((n for n in names if n != current), key=lambda n: os.stat(os.path.join(folder, n)).st_mtime, reverse=True)
+        for name in old[_KEPT_VERSIONS - 1 :]:
+            self._note(os.path.join(folder, name), "there", "")
+            if not self._result.dry_run:
+                shutil.rmtree(os.path.join(folder, name))
+
+    def _note(self, path: str, before: str, after: str) -> None:
+        self._result.before[path], self._result.after[path] = before, after
+        self._result.changed = True
+
+
+def _remove_schedules(config: Config, places: Places, result: InstallResult) -> None:
+    from .schedule import apply_schedules
+
+    removed = apply_schedules(config, [places.program], remove=True, dry_run=result.dry_run)
+    if removed.error is not None:
+        raise FleetBackupError(removed.error["message"])
+    result.before.update(removed.before)
+    result.changed = removed.changed
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _interpreter() -> str:
+    """The running interpreter, by the name that survives its updates."""
+    return os.path.abspath(sys.executable)
+
+
+def _python() -> t.Dict[str, str]:
+    import platform
+    import sysconfig
+
+    return {
+        "tag": sys.implementation.cache_tag or "",
+        "version": "%d.%d" % sys.version_info[:2],
+        "platform": sysconfig.get_platform(),
+        "libc": "-".join(platform.libc_ver()),
+    }
