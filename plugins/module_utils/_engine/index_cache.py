@@ -16,7 +16,7 @@ from .manifest import Component, StoredFile
 from .private import open_private, private_folder, write_all
 
 if t.TYPE_CHECKING:
-    from .archive.component import ObjectWriter
+    from .delivery import ObjectWriter
 
 
 class IndexCache:

@@ -159,11 +159,46 @@ JOB = (
     ),
     Option("schedules", "list", "When operations on this job run by themselves.", elements="dict", options=SCHEDULE),
     Option("notify", "list", "The names of the notifiers that are told how operations on this job end.", elements="name"),
+    Option(
+        "spool_size",
+        "size",
+        "How many bytes are kept on this host, below C(state_dir), for stores that are slower than others, and to send them"
+        " again. One store on this host alone needs none.",
+        default="1GiB",
+    ),
     Option("max_age", "duration", "The backup counts as stale when the newest is older than this.", example="26h"),
     Option("lock_timeout", "duration", "How long to wait for another run of the same job.", default="0s"),
 )
 
-STORE = (Option("name", "name", "The name of the store.", required=True),)
+STORE = (
+    Option("name", "name", "The name of the store.", required=True),
+    Option(
+        "bandwidth_limit",
+        "size",
+        "The most bytes a second that are written to the store and read from it.",
+        minimum=1024,
+        example="5MB",
+    ),
+    Option(
+        "retries",
+        "int",
+        "How often an object is sent again when the store failed in a way that may pass. There are growing pauses between.",
+        default=5,
+        minimum=0,
+    ),
+    Option(
+        "stall_timeout",
+        "duration",
+        "A run goes on without the store when that takes nothing for so long.",
+        default="15m",
+    ),
+    Option(
+        "wait",
+        "bool",
+        "Slow the run down when the store falls behind by more than O(jobs[].spool_size), instead of leaving it out of the run.",
+        default=False,
+    ),
+)
 
 NOTIFIER = (
     Option("name", "name", "The name of the notifier.", required=True),
@@ -176,6 +211,9 @@ NOTIFIER = (
     ),
     Option("language", "str", "The language of its messages.", choices=LANGUAGES, default="en"),
 )
+
+# Of a store, whatever its driver.
+_COMMON = ("bandwidth_limit", "retries", "stall_timeout", "wait")
 
 CONFIG = (
     Option("host", "host", "The name under which this host's backups are stored. It is never guessed.", required=True),
@@ -227,6 +265,11 @@ class StoreConfig:
     name: str
     driver: str
     options: t.Dict[str, t.Any]
+    bandwidth_limit: t.Optional[int] = None
+    retries: int = 5
+    stall_timeout: int = 900
+    wait: bool = False
+    write_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,6 +319,7 @@ class Job:
     max_increments: t.Optional[int]
     delta_cache: int
     volume_size: t.Optional[int]
+    spool_size: int
     max_age: t.Optional[int]
     lock_timeout: int
     notify: t.Tuple[str, ...] = ()
@@ -325,7 +369,7 @@ def parse_config(description: t.Any) -> Config:
     """
     value = check(description, CONFIG, "")
     problems: t.List[str] = []
-    stores = tuple(StoreConfig(s["name"], s["driver"], s["options"]) for s in value["stores"])
+    stores = tuple(StoreConfig(s["name"], s["driver"], s["options"], *(s[key] for key in _COMMON)) for s in value["stores"])
     notifiers = tuple(_notifier(n, "notifiers[%d]" % i, problems) for i, n in enumerate(value["notifiers"]))
     names = {s.name for s in stores}, {n.name for n in notifiers}
     jobs = tuple(_job(j, "jobs[%d]" % n, *names, problems) for n, j in enumerate(value["jobs"]))
@@ -429,6 +473,7 @@ def _job(
         max_increments=value["max_increments"],
         delta_cache=value["delta_cache"],
         volume_size=value["volume_size"],
+        spool_size=value["spool_size"],
         max_age=value["max_age"],
         lock_timeout=value["lock_timeout"],
         notify=tuple(value["notify"]),

@@ -6,13 +6,12 @@ from __future__ import annotations
 import base64
 import typing as t
 
-from .delivery import ObjectUpload
 from .job import Encryption
 from .manifest import SEALED_ENDING, StoredFile
 
 if t.TYPE_CHECKING:
-    from .archive.component import BaseCopy, ObjectWriter
-    from .delivery import Delivery
+    from .archive.component import BaseCopy
+    from .delivery import AnyDelivery, ObjectWriter
 
     KeepIndex = t.Callable[[ObjectWriter], ObjectWriter]
     KeepBase = t.Callable[[], t.Optional[BaseCopy]]
@@ -22,7 +21,7 @@ class Sealer:
     """Begins objects of a backup's folder: encrypted when the job asks for it."""
 
     def __init__(
-        self, delivery: Delivery, encryption: t.Optional[Encryption], keep_index: t.Optional[KeepIndex] = None,
+        self, delivery: AnyDelivery, encryption: t.Optional[Encryption], keep_index: t.Optional[KeepIndex] = None,
         keep_base: t.Optional[KeepBase] = None,
     ) -> None:  # fmt: skip
         self._delivery = delivery
@@ -34,10 +33,10 @@ class Sealer:
     def seals(self) -> bool:
         return self._encryption is not None
 
-    def create(self, name: str) -> t.Union[ObjectUpload, SealedUpload]:
-        """Begin an object that tells of the content."""
+    def create(self, name: str, late: bool = False) -> ObjectWriter:
+        """Begin an object that tells of the content. ``late``: others are begun and ended before it ends."""
         if self._encryption is None:
-            return self._delivery.create(name)
+            return self._delivery.create(name, late)
         from .age.header import for_passphrase, for_recipients
         from .age.keys import Passphrase
 
@@ -46,14 +45,14 @@ class Sealer:
             header, key = for_passphrase(Passphrase(passphrase.reveal()))
         else:
             header, key = for_recipients(self._encryption.recipients)
-        return SealedUpload(self._delivery.create(name + SEALED_ENDING), header, key)
+        return SealedUpload(self._delivery.create(name + SEALED_ENDING, late), header, key)
 
     def create_index(self, name: str) -> ObjectWriter:
         """Begin the index of a component. One that is encrypted is also kept on this host, which could not read it again."""
-        upload = self.create(name)
+        upload = self.create(name, late=True)
         return self._keep_index(upload) if self.seals and self._keep_index is not None else upload
 
-    def create_clear(self, name: str) -> ObjectUpload:
+    def create_clear(self, name: str) -> ObjectWriter:
         """Begin an object that holds numbers only."""
         return self._delivery.create(name)
 
@@ -80,7 +79,7 @@ class Sealer:
 class SealedUpload:
     """An encrypted object."""
 
-    def __init__(self, upload: ObjectUpload, header: bytes, key: bytes) -> None:
+    def __init__(self, upload: ObjectWriter, header: bytes, key: bytes) -> None:
         from .age.stream import AgeWriter
 
         self._upload = upload

@@ -7,6 +7,7 @@ import itertools
 import json
 import typing as t
 
+from ..delivery import ObjectWriter
 from ..errors import FleetBackupError
 from ..job import Compression
 from ..manifest import DELTA_ENDING, Component, FrameTable, IndexObject, StoredFile, Volume
@@ -20,14 +21,6 @@ from .references import Base, Parent, References
 from .stream import StreamWriter
 from .tree_writer import TreeWriter
 from .volumes import VolumeWriter
-
-
-class ObjectWriter(t.Protocol):
-    """A new object on the stores: write all, then commit."""
-
-    def write(self, data: t.Union[bytes, memoryview]) -> None: ...
-
-    def commit(self) -> StoredFile: ...
 
 
 class Creator(t.Protocol):

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import json
+import os
 import typing as t
 from dataclasses import dataclass, field
 
@@ -19,7 +21,7 @@ from ..archive.references import Parent, References
 from ..base_cache import BaseCache
 from ..bases import BaseChoice, bases_of, choose_base
 from ..catalog import Catalog, Scan
-from ..delivery import Delivery
+from ..delivery import AnyDelivery, Delivery, Way
 from ..errors import (
     ConfigurationError,
     FleetBackupError,
@@ -46,10 +48,9 @@ from ..sources import Source
 from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
-from ..stores import load as load_store
 from ..telling import tell
 from .guarding import suspicions, usual
-from .place import trusted_hosts
+from .place import open_store, trusted_hosts
 
 if t.TYPE_CHECKING:
     from ..signing import SigningKey
@@ -78,6 +79,10 @@ class Copy:
     outcome: str
     confirms: str
     error: t.Optional[t.Dict[str, str]] = None
+    #: Bytes sent, seconds from the first to the last, objects that had to be sent again.
+    bytes: int = 0
+    seconds: float = 0
+    retries: int = 0
 
 
 @dataclass
@@ -165,7 +170,7 @@ class _Run:
         self._state = state
         self._progress = progress
         self._folder = "%s/%s" % (config.host, job.name)
-        self._stores = [load_store(s.driver)(s.name, s.options) for s in map(config.store, job.stores)]
+        self._stores = [open_store(s) for s in map(config.store, job.stores)]
         self._drivers = {s.name: config.store(s.name).driver for s in self._stores}
         trusted = trusted_hosts(config)
         self._catalogs = {s.name: Catalog(s, self._folder, trusted=trusted) for s in self._stores}
@@ -218,7 +223,7 @@ class _Run:
             self._say("builds upon %s" % choice.parent.id)
         elif choice.reason:
             self._say("a full backup: %s" % choice.reason)
-        delivery = Delivery([s for s in self._stores if s.name not in self._failures], "%s/%s" % (self._folder, backup_id))
+        delivery = self._delivery(backup_id)
         try:
             self._take(backup_id, previous, choice.parent, delivery)
         except BaseException as error:
@@ -235,8 +240,21 @@ class _Run:
         if result.outcome not in (SUCCESS, WARNING):
             self._hooks_after_failure(backup_id)
 
+    def _delivery(self, backup_id: str) -> AnyDelivery:
+        stores = [s for s in self._stores if s.name not in self._failures]
+        folder = "%s/%s" % (self._folder, backup_id)
+        if not stores or (len(stores) == 1 and stores[0].local_path() is not None):
+            # Nothing to wait for: the detour over a spool would only cost time.
+            return Delivery(stores, folder)
+        from ..lanes import LaneDelivery, Manner
+
+        chosen = {s.name: self._config.store(s.name) for s in stores}
+        manners = {name: Manner(c.retries, c.stall_timeout, c.wait, c.write_only) for name, c in chosen.items()}
+        spool = os.path.join(self._config.state_dir, "spool")
+        return LaneDelivery(stores, folder, spool, manners, self._job.spool_size, self._say)
+
     def _take(
-        self, backup_id: str, previous: t.Optional[t.Dict[str, str]], parent: t.Optional[Manifest], delivery: Delivery
+        self, backup_id: str, previous: t.Optional[t.Dict[str, str]], parent: t.Optional[Manifest], delivery: AnyDelivery
     ) -> None:
         result = self._result
         if not delivery.stores:
@@ -251,11 +269,14 @@ class _Run:
         self._ending.enter_context(uninterrupted())
         result.id, result.changed = backup_id, True
         self._sum_up()
+        initially = set(self._failures)
         self._failures.update(delivery.failures)
         for store in self._stores:
-            result.copies.append(self._copy(store, self._failures.get(store.name)))
+            way = None if store.name in initially else delivery.way(store)
+            result.copies.append(self._copy(store, self._failures.get(store.name), way))
         for name, error in self._failures.items():
-            delivery.clean_up([s for s in self._stores if s.name == name])
+            for problem in delivery.clean_up([s for s in self._stores if s.name == name]):
+                result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
         self._indexes.keep(self._parents_to_come(backup_id) | {c.base for c in components if c.base is not None and c.is_delta})
@@ -299,7 +320,7 @@ class _Run:
         fulls = sorted(i for i in {backup_id, *complete} if i.split("-")[1] == "full")
         return {backup_id, *fulls[-1:]}
 
-    def _parent(self, parent: t.Optional[Manifest], name: str, driver: str, delivery: Delivery) -> t.Optional[Parent]:
+    def _parent(self, parent: t.Optional[Manifest], name: str, driver: str, delivery: AnyDelivery) -> t.Optional[Parent]:
         """What the component ``name`` can build upon in the parent."""
         component = parent.component(name) if parent is not None else None
         if parent is None or component is None or component.source != driver or component.shape != "tree":
@@ -320,7 +341,7 @@ class _Run:
             )  # fmt: skip
         return Parent(parent.id, self._result.kind, ComponentReader(catalog, parent.id, component).lines, component_of)
 
-    def _base(self, parent: t.Optional[Manifest], source: Source, driver: str, delivery: Delivery) -> BaseChoice:
+    def _base(self, parent: t.Optional[Manifest], source: Source, driver: str, delivery: AnyDelivery) -> BaseChoice:
         """What the delta of a stream can build upon."""
         algorithm = self._compression().algorithm
         if parent is None or source.shape != "stream":
@@ -340,7 +361,7 @@ class _Run:
             self._say("source %s: in full: %s" % (source.name, choice.reason))
         return choice
 
-    def _sealer(self, component: str, backup_id: str, delivery: Delivery) -> Sealer:
+    def _sealer(self, component: str, backup_id: str, delivery: AnyDelivery) -> Sealer:
         keep_base = None
         far = all(store.local_path() is None for store in delivery.stores)
         if self._job.delta_cache and (far or self._job.encryption is not None):
@@ -349,7 +370,9 @@ class _Run:
             delivery, self._job.encryption, lambda upload: self._indexes.copy(backup_id, component, upload), keep_base
         )  # fmt: skip
 
-    def _read(self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: Delivery) -> Component:
+    def _read(
+        self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: AnyDelivery
+    ) -> Component:
         self._progress.phase("back up %s" % source.name, self._expected(source.name))
         self._say("source %s (%s): begins" % (source.name, driver))
         choice = self._base(parent, source, driver, delivery)
@@ -398,7 +421,7 @@ class _Run:
         )
         return component
 
-    def _judge(self, delivery: Delivery) -> None:
+    def _judge(self, delivery: AnyDelivery) -> None:
         """Tell what is suspicious, compared with the earlier backups on the first store."""
         result, guard = self._result, self._job.guard
         if not guard["enabled"] or result.tag == SAFETY_TAG or not delivery.stores:
@@ -417,7 +440,7 @@ class _Run:
                 self._say("source %s: %s: %s" % (component.name, notice.code, notice.message))
 
     def _commit(
-        self, backup_id: str, previous: t.Optional[t.Dict[str, str]], delivery: Delivery, components: t.List[Component]
+        self, backup_id: str, previous: t.Optional[t.Dict[str, str]], delivery: AnyDelivery, components: t.List[Component]
     ) -> None:
         self._progress.phase("commit")
         result, job, host = self._result, self._job, self._config.host
@@ -456,8 +479,9 @@ class _Run:
 
             delivery.put_key(key + ".sig", sign(data, self._signing_key))
         delivery.put_key(key, data)
+        delivery.finish()
 
-    def _referenced(self, delivery: Delivery) -> t.List[t.Dict[str, t.Any]]:
+    def _referenced(self, delivery: AnyDelivery) -> t.List[t.Dict[str, t.Any]]:
         """``references`` of the manifest, oldest first."""
         catalog = self._catalogs[delivery.stores[0].name]
         return [
@@ -470,7 +494,7 @@ class _Run:
             for backup_id in sorted({i for r in self._references for i in r.bytes})
         ]
 
-    def _failed(self, backup_id: str, delivery: Delivery, error: BaseException) -> None:
+    def _failed(self, backup_id: str, delivery: AnyDelivery, error: BaseException) -> None:
         """Take back what was stored, leave a note of the failure, run the hooks for it. Raises nothing."""
         self._say("failed: %s" % error)
         self._indexes.forget(backup_id)
@@ -593,7 +617,7 @@ class _Run:
                     return backup_id
         return None
 
-    def _check_space(self, delivery: Delivery) -> None:
+    def _check_space(self, delivery: AnyDelivery) -> None:
         """Drop a store that has less room than the last backup took there."""
         for store in list(delivery.stores):
             try:
@@ -613,9 +637,11 @@ class _Run:
                     ),
                 )
 
-    def _copy(self, store: Store, error: t.Optional[FleetBackupError]) -> Copy:
+    def _copy(self, store: Store, error: t.Optional[FleetBackupError], way: t.Optional[Way] = None) -> Copy:
         described = {"code": error.code, "message": str(error)} if error else None
-        return Copy(store.name, self._drivers[store.name], "failure" if error else "success", store.confirms, described)
+        outcome = "failure" if error else "success"
+        took = dataclasses.asdict(way or Way())
+        return Copy(store.name, self._drivers[store.name], outcome, store.confirms, described, **took)
 
     def _sum_up(self) -> None:
         result = self._result

@@ -22,7 +22,12 @@ if t.TYPE_CHECKING:
 
 def open_store(config: StoreConfig) -> Store:
     """The store that a configuration describes."""
-    return load(config.driver)(config.name, config.options)
+    store = load(config.driver)(config.name, config.options)
+    if config.bandwidth_limit is None:
+        return store
+    from ..stores.paced import paced
+
+    return paced(store, config.bandwidth_limit)
 
 
 def open_source(config: Config, job: Job, source: SourceConfig) -> Source:

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole backups to several stores side by side, some of which fail: what the result says is true of each."""
+
+from __future__ import annotations
+
+import random
+import time
+import typing as t
+from pathlib import Path
+
+import jobs
+import pytest
+import trees
+from troubled import Fails, Troubled, objects
+
+from _engine import lanes
+from _engine.age.keys import keygen
+from _engine.errors import StoreRefusedError
+from _engine.job import Config, StoreConfig, parse_config
+from _engine.operations.backup import BackupResult, backup
+from _engine.operations.place import open_store
+from _engine.operations.restore import RestoreRequest, restore
+from _engine.operations.verify import verify
+
+
+class Far:
+    """The store ``far``, which is as troubled as a test wishes, instead of one of the registry."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = Troubled(folder / "far")
+        real = open_store
+
+        def opened(config: StoreConfig) -> t.Any:
+            return self.store if config.name == "far" else real(config)
+
+        monkeypatch.setattr("_engine.operations.backup.open_store", opened)
+        monkeypatch.setattr("_engine.operations.place.open_store", opened)
+        monkeypatch.setattr(lanes, "_PAUSE", 0.001)
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Far:
+    return Far(tmp_path, monkeypatch)
+
+
+def configured(folder: Path, *names: str, far: t.Optional[t.Dict[str, t.Any]] = None, **job: t.Any) -> Config:
+    root = folder / "tree"
+    if not root.exists():
+        trees.make_tree(root, 3, odd=False)
+        (root / "picture").write_bytes(random.Random(3).randbytes(9 << 20))
+    described = jobs.describe(folder, jobs.files(root), **job)
+    described["stores"] = [{"name": name, "local": {"path": str(folder / name)}} for name in names]
+    for store in described["stores"]:
+        store.update(far or {} if store["name"] == "far" else {})
+    described["jobs"][0]["stores"] = list(names)
+    return parse_config(described)
+
+
+def take(config: Config, **options: t.Any) -> BackupResult:
+    return backup(config, config.jobs[0], **options)
+
+
+def check(config: Config, store: str, result: BackupResult, folder: Path) -> None:
+    """The backup is on the store, whole, and restores."""
+    assert verify(config, ["app"], [result.id or ""], level="hashes", store=store).outcome == "success"
+    out = folder / ("out-%s-%s" % (store, result.id))
+    request = RestoreRequest(backup=result.id or "", to=str(out), set_ids=True, store=store)
+    restored = restore(config, "app", request)
+    assert restored.error is None, restored.error
+    before = trees.snapshot(folder / "tree")
+    assert trees.differences(before, trees.snapshot(out / str(folder / "tree").lstrip("/"))) == []
+
+
+@pytest.mark.parametrize("job", [{}, {"volume_size": "8MiB"}, {"encryption": {}, "volume_size": "8MiB"}, {"format": "zip"}])
+def test_every_store_gets_the_same_bytes(tmp_path: Path, job: t.Dict[str, t.Any]) -> None:
+    if "encryption" in job:
+        job = {**job, "encryption": {"recipients": [keygen()[1]]}}
+    config = configured(tmp_path, "one", "two", "three", **job)
+    result = take(config)
+    assert result.error is None, result.error
+    stores = [objects(open_store(config.store(name)), "web1") for name in ("one", "two", "three")]
+    assert stores[0] == stores[1] == stores[2]
+    copies = {c.store: c for c in result.copies}
+    assert all(c.bytes == sum(map(len, stores[0].values())) and c.retries == 0 for c in copies.values())
+    if "encryption" not in job:
+        for name in copies:
+            check(config, name, result, tmp_path)
+    assert list((tmp_path / "state" / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["put", "write", "commit", "committed"])
+@pytest.mark.parametrize("word", ["files.0002", "index", "frames", "SHA256SUMS", ".json.sha256", "full-manual"])
+def test_a_store_that_stumbles_gets_its_copy_all_the_same(tmp_path: Path, far: Far, step: str, word: str) -> None:
+    far.store.trouble = Fails(step, word)
+    config = configured(tmp_path, "disk", "far", volume_size="8MiB")
+    result = take(config)
+    assert (result.outcome, result.error) == ("success", None)
+    assert {c.store: (c.outcome, c.retries) for c in result.copies} == {"disk": ("success", 0), "far": ("success", 1)}
+    assert objects(far.store, "web1") == objects(open_store(config.store("disk")), "web1")
+    check(config, "far", result, tmp_path)
+
+
+def test_one_far_store_alone_gets_its_volumes_again(tmp_path: Path, far: Far) -> None:
+    far.store.trouble = Fails("write", "files.0001", times=2, after=4 << 20)
+    config = configured(tmp_path, "far", volume_size="8MiB")
+    result = take(config)
+    assert result.outcome == "success" and result.copies[0].retries == 2
+    check(config, "far", result, tmp_path)
+
+
+@pytest.mark.parametrize("word", ["files.tar", "frames", "SHA256SUMS", "full-manual"])
+def test_a_run_with_a_missing_copy_is_no_success(tmp_path: Path, far: Far, word: str) -> None:
+    far.store.trouble = Fails("commit", word, times=100, error=StoreRefusedError("store far: not allowed"))
+    config = configured(tmp_path, "disk", "far")
+    result = take(config)
+    assert result.outcome == "failure" and result.error is not None
+    assert "far" in result.error["message"] and result.error["code"] == "store-refused"
+    assert {c.store: c.outcome for c in result.copies} == {"disk": "success", "far": "failure"}
+    check(config, "disk", result, tmp_path)
+    assert objects(far.store, "web1") == {}
+    # The next run, with the trouble gone, succeeds.
+    far.store.trouble = lambda _step, _key, _size: None
+    again = take(config)
+    assert again.outcome == "success"
+    check(config, "far", again, tmp_path)
+
+
+def test_no_store_left_fails_the_run_and_leaves_nothing(tmp_path: Path, far: Far) -> None:
+    far.store.trouble = Fails("write", "files.tar", times=100, error=StoreRefusedError("store far: not allowed"))
+    config = configured(tmp_path, "far")
+    result = take(config)
+    assert result.error is not None and result.error["code"] == "store-refused"
+    assert [key for key in objects(far.store, "web1") if not key.endswith(".failed.json")] == []
+
+
+@pytest.mark.parametrize("direction", ["backup", "restore"])
+def test_no_more_bytes_a_second_than_allowed(tmp_path: Path, direction: str) -> None:
+    """9 MiB that do not compress, at 6 MB/s: whatever else is going on, it cannot take less."""
+    config = configured(tmp_path, "one", "two")
+    described = StoreConfig("one", "local", config.store("one").options, bandwidth_limit=6_000_000)
+    config = t.cast(Config, config.__class__(config.host, (described, config.store("two")), config.jobs, config.state_dir))
+    began = time.monotonic()
+    result = take(config)
+    assert result.error is None
+    if direction == "restore":
+        began = time.monotonic()
+        check(config, "one", result, tmp_path)
+    assert time.monotonic() - began > 0.9 * (9 << 20) / 6_000_000
