@@ -23,6 +23,27 @@ options:
           - The name of the store.
         type: str
         required: true
+      bandwidth_limit:
+        description:
+          - The most bytes a second that are written to the store and read from it.
+          - For example V(5MB).
+        type: str
+      retries:
+        description:
+          - How often an object is sent again when the store failed in a way that may pass. There are growing pauses between.
+        type: int
+        default: 5
+      stall_timeout:
+        description:
+          - A run goes on without the store when that takes nothing for so long.
+        type: str
+        default: 15m
+      wait:
+        description:
+          - Slow the run down when the store falls behind by more than O(jobs[].spool_size), instead of leaving it out of
+            the run.
+        type: bool
+        default: false
       local:
         description:
           - 'A folder of this host: a disk, or anything that is mounted.'
@@ -690,6 +711,12 @@ options:
           - The names of the notifiers that are told how operations on this job end.
         type: list
         elements: str
+      spool_size:
+        description:
+          - How many bytes are kept on this host, below C(state_dir), for stores that are slower than others, and to send
+            them again. One store on this host alone needs none.
+        type: str
+        default: 1GiB
       max_age:
         description:
           - The backup counts as stale when the newest is older than this.

@@ -15,6 +15,10 @@ SPEC: t.Dict[str, t.Any] = {
         "elements": "dict",
         "options": {
             "name": {"type": "str", "required": True},
+            "bandwidth_limit": {"type": "str"},
+            "retries": {"type": "int", "default": 5},
+            "stall_timeout": {"type": "str", "default": "15m"},
+            "wait": {"type": "bool", "default": False},
             "local": {
                 "type": "dict",
                 "required": True,
@@ -216,6 +220,7 @@ SPEC: t.Dict[str, t.Any] = {
                 },
             },
             "notify": {"type": "list", "elements": "str"},
+            "spool_size": {"type": "str", "default": "1GiB"},
             "max_age": {"type": "str"},
             "lock_timeout": {"type": "str", "default": "0s"},
         },
