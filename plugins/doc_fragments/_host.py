@@ -631,13 +631,14 @@ options:
             type: str
           operation:
             description:
-              - 'What is done: a backup is taken, or those that are there are verified or pruned.'
+              - 'What is done: V(run) takes a backup; the others work on those that are there.'
             type: str
             default: run
             choices:
               - run
               - verify
               - prune
+              - copy
           at:
             description:
               - The time of day, in 24 hours.

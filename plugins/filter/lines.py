@@ -66,6 +66,16 @@ def _list(job: str, result: Result) -> t.Iterator[str]:
         yield from table(("ID", "AGE", "SIZE", "STORED", "OUTCOME", "STORES"), rows, ("AGE", "SIZE", "STORED"))
 
 
+def _copy(job: str, result: Result) -> t.Iterator[str]:
+    if not result["copied"]:
+        yield "%s: every store has what it should" % job
+    for copied in result["copied"]:
+        if copied["outcome"] == "success":
+            verb = "would copy" if result["dry_run"] else "copied"
+            names = (copied["id"], copied["from_store"], copied["to_store"], size(copied["bytes"]))
+            yield "%s: %s %s from %s to %s, %s" % (job, verb, *names)
+
+
 def _prune(job: str, result: Result) -> t.Iterator[str]:
     for store in result["stores"]:
         for verdict in store["verdicts"]:
@@ -107,6 +117,7 @@ _SHOWN = 10
 
 _TELL: t.Dict[str, t.Callable[[str, Result], t.Iterator[str]]] = {
     "backup": _backup,
+    "copy": _copy,
     "list": _list,
     "prune": _prune,
     "restore": _restore,

@@ -171,3 +171,18 @@ def test_a_secret_of_a_job_is_never_shown(ansible, example, tmp_path):
         done = example.play(playbook, "-vvv", "-e", "@%s" % variables, **more)
         assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in done.stdout
         assert secret not in done.stdout + done.stderr
+
+
+def test_status_and_copy(example, tmp_path):
+    unhealthy = example.play("status", fail=True)
+    assert unhealthy.returncode != 0
+    assert "NO BACKUP" in unhealthy.stdout
+    assert example.play("backup").returncode == 0
+    healthy = example.play("status", fail=True)
+    assert healthy.returncode == 0, healthy.stdout
+    assert "marketplace: healthy, the newest backup" in healthy.stdout
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    copied = example.play("copy", to_dir=str(disk))
+    assert copied.returncode == 0, copied.stdout
+    assert sorted(p.name for p in disk.glob("*/*/*.json")) == [p.name for p in manifests(example)]

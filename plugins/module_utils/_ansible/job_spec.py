@@ -188,7 +188,7 @@ SPEC: t.Dict[str, t.Any] = {
                 "elements": "dict",
                 "options": {
                     "name": {"type": "str"},
-                    "operation": {"type": "str", "default": "run", "choices": ["run", "verify", "prune"]},
+                    "operation": {"type": "str", "default": "run", "choices": ["run", "verify", "prune", "copy"]},
                     "at": {"type": "str"},
                     "weekday": {"type": "str"},
                     "day": {"type": "int"},

@@ -121,6 +121,10 @@ class Catalog:
         """The SHA-256 of the manifest's bytes, as references and ``.sha256`` have it. Raises like manifest()."""
         return self._load(backup_id)[1]
 
+    def manifest_bytes(self, backup_id: str) -> bytes:
+        """The manifest as it is stored. Raises the store's errors."""
+        return self._read(self.manifest_key(backup_id))
+
     def choose(self, wanted: str = "latest", at: t.Optional[datetime.datetime] = None) -> str:
         """The id that ``wanted`` means: ``latest``, an id, or the beginning of exactly one.
 

@@ -204,6 +204,10 @@ def _operate(config: Config, job: Job, schedule: t.Dict[str, t.Any], progress: P
         from .prune import prune
 
         return prune(config, job, progress=progress)
+    if operation == "copy":
+        from .copy import copy
+
+        return copy(config, job.name, everything=True, progress=progress)
     from .backup import backup
 
     return backup(config, job, kind=schedule["kind"], tag=schedule["tag"], progress=progress)

@@ -20,8 +20,8 @@ _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 SCHEDULE = (
     Option("name", "name", "The name of the schedule. Default: the tag of a run, else the operation."),
     Option(
-        "operation", "str", "What is done: a backup is taken, or those that are there are verified or pruned.",
-        choices=("run", "verify", "prune"), default="run",
+        "operation", "str", "What is done: V(run) takes a backup; the others work on those that are there.",
+        choices=("run", "verify", "prune", "copy"), default="run",
     ),
     Option("at", "str", "The time of day, in 24 hours.", example="02:30"),
     Option(
@@ -129,7 +129,9 @@ def _usual_tag(schedule: t.Mapping[str, t.Any]) -> str:
 
 
 def _title(job: Job, schedule: t.Mapping[str, t.Any]) -> str:
-    what = {"run": "back up", "verify": "verify the backups of", "prune": "prune the backups of"}[schedule["operation"]]
+    what = {"run": "back up", "verify": "verify the backups of", "prune": "prune the backups of", "copy": "copy the backups of"}[
+        schedule["operation"]
+    ]
     return "%s %s (%s)" % (what, job.name, schedule["name"])
 
 

@@ -40,6 +40,7 @@ SUMMARIES: t.Dict[str, str] = {
     "diff": "tell what differs between two backups",
     "cat": "write one file of a backup to stdout",
     "verify": "check that stored backups are whole",
+    "copy": "copy backups to other stores, or to a folder",
     "restore": "bring back a backup, or parts of it",
     "prune": "remove the backups that the retention rules do not keep",
     "accept": "say that a suspicious backup is as it should be",
@@ -57,7 +58,7 @@ SUMMARIES: t.Dict[str, str] = {
 
 
 #: Those that have nothing to tell with --quiet as long as all goes well.
-DOING = ("run", "verify", "restore", "prune", "accept", "pin", "unpin", "check", "schedule", "notify")
+DOING = ("run", "verify", "copy", "restore", "prune", "accept", "pin", "unpin", "check", "schedule", "notify")
 
 
 def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
@@ -90,6 +91,10 @@ def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
         from . import verify
 
         return verify
+    if verb == "copy":
+        from . import copy
+
+        return copy
     if verb == "restore":
         from . import restore
 

@@ -87,9 +87,9 @@ def own_command(config_path: str) -> t.List[str]:
 
 def subject(result: Result) -> t.Optional[str]:
     if not isinstance(result, ScheduleResult):
-        from . import prune, run, verify
+        from . import copy, prune, run, verify
 
-        module: t.Any = {"backup": run, "verify": verify, "prune": prune}.get(result.operation)
+        module: t.Any = {"backup": run, "verify": verify, "prune": prune, "copy": copy}.get(result.operation)
         return t.cast(t.Optional[str], module.subject(result)) if module else None
     return "schedules" if result.changed else None
 
