@@ -717,6 +717,13 @@ options:
             the run.
         type: bool
         default: false
+      write_only:
+        description:
+          - 'This host may write to the store, but neither list, nor read, nor delete: a stolen host then cannot destroy its
+            backups. A run relies on what the host itself has recorded of earlier ones, and cannot take back what a failed
+            one left.'
+        type: bool
+        default: false
       local:
         description:
           - 'A folder of this host: a disk, or anything that is mounted.'

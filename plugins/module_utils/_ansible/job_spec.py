@@ -219,6 +219,7 @@ SPEC: t.Dict[str, t.Any] = {
             "retries": {"type": "int", "default": 5},
             "stall_timeout": {"type": "str", "default": "15m"},
             "wait": {"type": "bool", "default": False},
+            "write_only": {"type": "bool", "default": False},
             "local": {
                 "type": "dict",
                 "required": True,

@@ -198,6 +198,13 @@ STORE = (
         "Slow the run down when the store falls behind by more than O(jobs[].spool_size), instead of leaving it out of the run.",
         default=False,
     ),
+    Option(
+        "write_only",
+        "bool",
+        "This host may write to the store, but neither list, nor read, nor delete: a stolen host then cannot destroy its backups."
+        " A run relies on what the host itself has recorded of earlier ones, and cannot take back what a failed one left.",
+        default=False,
+    ),
 )
 
 NOTIFIER = (
@@ -213,7 +220,7 @@ NOTIFIER = (
 )
 
 # Of a store, whatever its driver.
-_COMMON = ("bandwidth_limit", "retries", "stall_timeout", "wait")
+_COMMON = ("bandwidth_limit", "retries", "stall_timeout", "wait", "write_only")
 
 CONFIG = (
     Option("host", "host", "The name under which this host's backups are stored. It is never guessed.", required=True),

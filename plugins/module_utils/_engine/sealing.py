@@ -48,9 +48,9 @@ class Sealer:
         return SealedUpload(self._delivery.create(name + SEALED_ENDING, late), header, key)
 
     def create_index(self, name: str) -> ObjectWriter:
-        """Begin the index of a component. One that is encrypted is also kept on this host, which could not read it again."""
+        """Begin the index of a component. ``keep_index`` keeps it on this host too, which may not be able to read it again."""
         upload = self.create(name, late=True)
-        return self._keep_index(upload) if self.seals and self._keep_index is not None else upload
+        return upload if self._keep_index is None else self._keep_index(upload)
 
     def create_clear(self, name: str) -> ObjectWriter:
         """Begin an object that holds numbers only."""

@@ -40,6 +40,7 @@ from ..marks import read_marks
 from ..names import KINDS, NAME_RULE, SAFETY_TAG, is_name, is_safety, new_backup_id, parse_backup_id
 from ..parents import Choice, choose_parent
 from ..progress import SILENT, Progress
+from ..record import RecordCatalog, keep_manifest
 from ..restore_text import restore_text
 from ..result import SUCCESS, WARNING, Notice, Result, from_iso, iso, utc_now
 from ..runlog import RunLog
@@ -79,6 +80,8 @@ class Copy:
     outcome: str
     confirms: str
     error: t.Optional[t.Dict[str, str]] = None
+    #: How this run knew of earlier backups there: from the ``store``, or, where it may only write, from this host's ``record``.
+    known_by: str = "store"
     #: Bytes sent, seconds from the first to the last, objects that had to be sent again.
     bytes: int = 0
     seconds: float = 0
@@ -173,7 +176,16 @@ class _Run:
         self._stores = [open_store(s) for s in map(config.store, job.stores)]
         self._drivers = {s.name: config.store(s.name).driver for s in self._stores}
         trusted = trusted_hosts(config)
-        self._catalogs = {s.name: Catalog(s, self._folder, trusted=trusted) for s in self._stores}
+        self._blind = {s.name for s in self._stores if config.store(s.name).write_only}
+        confirmed = state.read_status(job.name)["confirmed"] if self._blind else {}
+        self._catalogs = {
+            s.name: RecordCatalog(config.state_dir, s, self._folder, confirmed.get(s.name, ()))
+            if s.name in self._blind
+            else Catalog(s, self._folder, trusted=trusted)
+            for s in self._stores
+        }
+        # What this run writes, the next one cannot read back, or perhaps not.
+        self._keeps_copies = bool(self._blind) or job.encryption is not None
         self._signing_key = self._open_signing_key() if config.sign and not result.dry_run else None
         self._scans: t.Dict[str, Scan] = {}
         self._references: t.List[References] = []
@@ -243,7 +255,7 @@ class _Run:
     def _delivery(self, backup_id: str) -> AnyDelivery:
         stores = [s for s in self._stores if s.name not in self._failures]
         folder = "%s/%s" % (self._folder, backup_id)
-        if not stores or (len(stores) == 1 and stores[0].local_path() is not None):
+        if not stores or (len(stores) == 1 and stores[0].local_path() is not None and stores[0].name not in self._blind):
             # Nothing to wait for: the detour over a spool would only cost time.
             return Delivery(stores, folder)
         from ..lanes import LaneDelivery, Manner
@@ -309,8 +321,12 @@ class _Run:
         if parent.encryption != _described(self._job.encryption):
             return Choice("full", reason="the encryption has changed since %s" % parent.id)
         trees = [c for c in parent.components if c.shape == "tree"]
-        if self._job.encryption is not None and not all(self._indexes.has(parent.id, c) for c in trees):
-            reason = "this host has no copy of the index of %s, and cannot read the encrypted one" % parent.id
+        readable = any(s.name not in self._failures and s.name not in self._blind for s in self._stores)
+        if self._job.encryption is not None or not readable:
+            if all(self._indexes.has(parent.id, c) for c in trees):
+                return choice
+            which = "cannot read the encrypted one" if readable else "may not read the one on the store"
+            reason = "this host has no copy of the index of %s, and %s" % (parent.id, which)
             return Choice("full", reason=reason, unexpected=True)
         return choice
 
@@ -325,7 +341,7 @@ class _Run:
         component = parent.component(name) if parent is not None else None
         if parent is None or component is None or component.source != driver or component.shape != "tree":
             return None
-        catalog = self._catalogs[delivery.stores[0].name]
+        catalog = self._catalog(delivery)
 
         def component_of(backup_id: str) -> Component:
             older = catalog.manifest(backup_id).component(name)
@@ -335,7 +351,9 @@ class _Run:
                 )
             return older
 
-        if self._job.encryption is not None:
+        if isinstance(catalog, RecordCatalog) and not self._indexes.has(parent.id, component):
+            return None  # the store that could be read was dropped meanwhile
+        if self._job.encryption is not None or isinstance(catalog, RecordCatalog):
             return Parent(
                 parent.id, self._result.kind, lambda: self._indexes.lines(parent.id, component), component_of
             )  # fmt: skip
@@ -350,8 +368,8 @@ class _Run:
             return BaseChoice(reason="delta_cache is 0")
         if algorithm != "zstd":
             return BaseChoice(reason="only zstd can compress what has changed alone, not %s" % algorithm)
-        catalog = self._catalogs[delivery.stores[0].name]
-        sealed = self._job.encryption is not None
+        catalog = self._catalog(delivery)
+        sealed = self._job.encryption is not None or isinstance(catalog, RecordCatalog)
         choice = choose_base(self._result.kind, parent, source.name, driver, catalog, self._bases, sealed=sealed)
         if choice.unexpected:
             self._result.warn("no-base", "source %s was stored in full: %s" % (source.name, choice.reason))
@@ -361,14 +379,18 @@ class _Run:
             self._say("source %s: in full: %s" % (source.name, choice.reason))
         return choice
 
+    def _catalog(self, delivery: AnyDelivery) -> Catalog:
+        """Where to read what earlier backups say: on a store that may be read, if there is one."""
+        names = [store.name for store in delivery.stores]
+        return self._catalogs[next((name for name in names if name not in self._blind), names[0])]
+
     def _sealer(self, component: str, backup_id: str, delivery: AnyDelivery) -> Sealer:
         keep_base = None
         far = all(store.local_path() is None for store in delivery.stores)
-        if self._job.delta_cache and (far or self._job.encryption is not None):
+        if self._job.delta_cache and (far or self._keeps_copies):
             keep_base = functools.partial(self._bases.copy, backup_id, component, self._say)
-        return Sealer(
-            delivery, self._job.encryption, lambda upload: self._indexes.copy(backup_id, component, upload), keep_base
-        )  # fmt: skip
+        keep_index = functools.partial(self._indexes.copy, backup_id, component) if self._keeps_copies else None
+        return Sealer(delivery, self._job.encryption, keep_index, keep_base)
 
     def _read(
         self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: AnyDelivery
@@ -426,9 +448,9 @@ class _Run:
         result, guard = self._result, self._job.guard
         if not guard["enabled"] or result.tag == SAFETY_TAG or not delivery.stores:
             return
-        store = delivery.stores[0].name
+        catalog = self._catalog(delivery)
         try:
-            earlier = usual(self._catalogs[store], self._scans[store])
+            earlier = usual(catalog, self._scans[catalog.store.name])
         except FleetBackupError as error:
             result.warn("not-judged", "whether this backup is suspicious is not known: %s" % error)
             return
@@ -444,7 +466,7 @@ class _Run:
     ) -> None:
         self._progress.phase("commit")
         result, job, host = self._result, self._job, self._config.host
-        bases = bases_of(components, self._catalogs[delivery.stores[0].name])
+        bases = bases_of(components, self._catalog(delivery))
         objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components, bases))]
         for name, error in delivery.failures.items():
             self._say("store %s: dropped: %s" % (name, error))
@@ -480,10 +502,15 @@ class _Run:
             delivery.put_key(key + ".sig", sign(data, self._signing_key))
         delivery.put_key(key, data)
         delivery.finish()
+        if self._blind:
+            try:
+                keep_manifest(self._config.state_dir, self._folder, backup_id, data)
+            except (OSError, FleetBackupError) as error:
+                result.warn("state", "the manifest cannot be kept on this host, so the next backup will be full: %s" % error)
 
     def _referenced(self, delivery: AnyDelivery) -> t.List[t.Dict[str, t.Any]]:
         """``references`` of the manifest, oldest first."""
-        catalog = self._catalogs[delivery.stores[0].name]
+        catalog = self._catalog(delivery)
         return [
             {
                 "id": backup_id,
@@ -620,6 +647,8 @@ class _Run:
     def _check_space(self, delivery: AnyDelivery) -> None:
         """Drop a store that has less room than the last backup took there."""
         for store in list(delivery.stores):
+            if store.name in self._blind:
+                continue
             try:
                 complete = self._scans[store.name].complete
                 free = store.free_space()
@@ -641,7 +670,8 @@ class _Run:
         described = {"code": error.code, "message": str(error)} if error else None
         outcome = "failure" if error else "success"
         took = dataclasses.asdict(way or Way())
-        return Copy(store.name, self._drivers[store.name], outcome, store.confirms, described, **took)
+        known_by = "record" if store.name in self._blind else "store"
+        return Copy(store.name, self._drivers[store.name], outcome, store.confirms, described, known_by, **took)
 
     def _sum_up(self) -> None:
         result = self._result

@@ -112,6 +112,11 @@ def _zstd(finding: Finding) -> None:
 def _store(config: Config, name: str) -> _Look:
     def look(finding: Finding) -> None:
         store = open_store(config.store(name))
+        if config.store(name).write_only:
+            finding.message = (
+                "this host may only write to it, so a trial would stay there; the next backup shows whether it works"
+            )
+            return
         store.check()
         finding.bytes = store.free_space()
 

@@ -96,7 +96,11 @@ def prune(
     result.begin()
     state = State(config.state_dir)
     try:
-        catalogs = [open_catalog(config, job.name, name) for name in ([store] if store else job.stores)]
+        names = [store] if store else list(job.stores)
+        for name in [n for n in names if config.store(n).write_only]:
+            result.warn("write-only", "store %s was not pruned: this host may only write to it; prune it from elsewhere" % name)
+            names.remove(name)
+        catalogs = [open_catalog(config, job.name, name) for name in names]
         with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job.name, job.lock_timeout):
             for catalog in catalogs:
                 limit = max_delete or job.retention.get("max_delete")
