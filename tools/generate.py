@@ -25,6 +25,7 @@ from _engine import notifiers, sources, stores  # noqa: E402
 from _engine.job import CONFIG, JOB  # noqa: E402
 from _engine.operations.archive import OPTIONS as ARCHIVE  # noqa: E402
 from _engine.operations.database_dump import options as dump_options  # noqa: E402
+from _engine.operations.upload import OPTIONS as UPLOAD  # noqa: E402
 from _engine.options import Option, written  # noqa: E402
 
 _REGISTRIES: t.Dict[str, t.Any] = {"sources": sources, "stores": stores, "notifiers": notifiers}
@@ -77,6 +78,8 @@ def _generate() -> t.Dict[str, str]:
         "plugins/doc_fragments/_archive.py": _fragment_module("an archive", _documentation(ARCHIVE)),
         "plugins/module_utils/_ansible/dump_spec.py": _spec_module("a dump", _spec(dump_options())),
         "plugins/doc_fragments/_dump.py": _fragment_module("a dump", _documentation(dump_options())),
+        "plugins/module_utils/_ansible/upload_spec.py": _spec_module("an upload", _spec(UPLOAD)),
+        "plugins/doc_fragments/_upload.py": _fragment_module("an upload", _documentation(UPLOAD)),
         "docs/job.schema.json": json.dumps(_schema_document(), indent=2) + "\n",
         "docs/options.md": _tables(),
     }

@@ -45,7 +45,7 @@ def needed(config: Config) -> t.List[str]:
         modules.update(notifiers.load(notifier.driver).requires)
     for job in config.jobs:
         for source in job.sources:
-            modules.update(sources.load(source.driver).requires)
+            modules.update(sources.load(source.driver).needs(source.options))
         if job.encryption is not None:
             modules.add("cryptography")
         if job.compression.algorithm == "zstd" and sys.version_info < (3, 14):

@@ -60,7 +60,7 @@ class Calendar:
     def _search(self, moment: datetime.datetime, step: int) -> t.Optional[datetime.datetime]:
         times = [datetime.time(hour, minute) for hour in self.hours for minute in self.minutes][::step]
         day = moment.date()
-        for _ in range(_YEARS * 366):
+        for _day in range(_YEARS * 366):
             if self.counts(day):
                 for time in times:
                     due = datetime.datetime.combine(day, time, moment.tzinfo)

@@ -151,6 +151,11 @@ class Source:
         """Return problems that one option alone cannot show, each as ``option: what is wrong``."""
         return []
 
+    @classmethod
+    def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
+        """Third-party modules that it imports with these options. What runs in a container needs Docker's."""
+        return (*cls.requires, "docker") if options.get("container") else cls.requires
+
     def present(self) -> t.Optional[t.Dict[str, t.Any]]:
         """The options for backing up what there is of the source now, after a disaster, say; None when there is nothing."""
         return self.options

@@ -49,6 +49,7 @@ class FirestoreSource(Source):
         Option("timeout", "duration", "How long one answer of Firestore may take.", default="60s"),
     )
     shape = "stream"
+    requires = ("googleapiclient",)
     restore_note = (
         "Each line is a document: its path and its fields, typed as in Firestore's REST API, which writes them back: its method"
         ' documents:commit takes for each an "update" with these fields and its name,'
