@@ -52,7 +52,11 @@ def talk(address, timeout=30.0):
     """Send DATA; return what came back and how it ended."""
     found = b""
     refused = []
-    with socket.create_connection(address, timeout) as one:
+    try:
+        one = socket.create_connection(address, timeout)
+    except ConnectionError:
+        return b"", "reset"
+    with one:
 
         def send():
             try:
