@@ -55,7 +55,6 @@ options:
         description:
           - 'A folder of this host: a disk, or anything that is mounted.'
         type: dict
-        required: true
         suboptions:
           path:
             description:
@@ -70,6 +69,155 @@ options:
                 It takes as long as reading the backup once.
             type: bool
             default: false
+      s3:
+        description:
+          - A bucket of Amazon S3, or of any server or service that speaks its protocol (MinIO, Ceph, Wasabi, B2, R2, SeaweedFS,
+            ...).
+        type: dict
+        suboptions:
+          bucket:
+            description:
+              - The bucket. It must exist.
+              - For example V(acme-backups).
+            type: str
+            required: true
+          prefix:
+            description:
+              - A folder in the bucket below which everything lies.
+              - For example V(prod).
+            type: str
+          endpoint_url:
+            description:
+              - The address of a server or service other than Amazon's.
+              - For example V(https://s3.eu-central-003.backblazeb2.com).
+            type: str
+          region:
+            description:
+              - 'The region of the bucket. Default: what the host''s AWS configuration says.'
+              - For example V(eu-west-1).
+            type: str
+          access_key:
+            description:
+              - The id of the access key. Without it, the credentials are those that the host has by its environment, its
+                AWS configuration or its role.
+            type: str
+          access_key_file:
+            description:
+              - The same, read from this file.
+            type: path
+          access_key_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          access_key_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          secret_key:
+            description:
+              - The secret of the access key.
+            type: str
+          secret_key_file:
+            description:
+              - The same, read from this file.
+            type: path
+          secret_key_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          secret_key_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          session_token:
+            description:
+              - The token that belongs to temporary credentials.
+            type: str
+          session_token_file:
+            description:
+              - The same, read from this file.
+            type: path
+          session_token_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          session_token_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          profile:
+            description:
+              - The profile of the host's AWS configuration to use.
+              - For example V(backup).
+            type: str
+          path_style:
+            description:
+              - 'Name the bucket in the path and not in the host name. Default: as soon as O(stores.s3.endpoint_url) is given.'
+            type: bool
+          ca_bundle:
+            description:
+              - The certificates of the authorities that the server's certificate may be signed by.
+            type: path
+          timeout:
+            description:
+              - How long to wait for an answer that does not come.
+            type: str
+            default: 60s
+          part_size:
+            description:
+              - Larger objects are sent in parts of this size. It grows by itself where an object would need too many. Up
+                to 64 MiB of parts are on their way at once.
+            type: str
+            default: 8MiB
+          parallel:
+            description:
+              - How many parts of an object are sent at once.
+            type: int
+            default: 4
+          checksum:
+            description:
+              - What the server compares of each part before it takes it. V(md5) is for servers that know no other.
+            type: str
+            default: sha256
+            choices:
+              - sha256
+              - crc32
+              - md5
+          conditional_create:
+            description:
+              - Let the server refuse to overwrite (C(If-None-Match)). Without it, only a look before tells whether a key
+                is taken, for which the host must be allowed to read.
+            type: bool
+            default: true
+          storage_class:
+            description:
+              - The storage class of new objects.
+              - For example V(STANDARD_IA).
+            type: str
+          encryption:
+            description:
+              - 'Let the server encrypt new objects: with keys of its own, or with those of its key management.'
+            type: str
+            choices:
+              - AES256
+              - aws:kms
+              - aws:kms:dsse
+          kms_key_id:
+            description:
+              - 'The key of the key management. Default: the bucket''s.'
+            type: str
+          object_lock_mode:
+            description:
+              - 'Lock new objects, so that nobody can remove them for O(stores.s3.object_lock_days): V(governance) but people
+                with a special permission, V(compliance) nobody at all. The bucket must have been made for it.'
+            type: str
+            choices:
+              - governance
+              - compliance
+          object_lock_days:
+            description:
+              - How many days new objects are locked.
+            type: int
   jobs:
     description:
       - The jobs of this host.

@@ -9,10 +9,13 @@ import pytest
 
 from .local_place import LocalPlace, LocalReadBackPlace
 from .place import Place
+from .s3_place import S3Md5Place, S3Place
 
 PLACES: t.Dict[str, t.Type[Place]] = {
     "local": LocalPlace,
     "local-read-back": LocalReadBackPlace,
+    "s3": S3Place,
+    "s3-md5": S3Md5Place,
 }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -111,10 +112,14 @@ def test_what_a_killed_process_leaves_is_found_and_removed(place, random_bytes):
     child = os.fork()
     if child == 0:
         try:
-            upload = place.store().put("web1/shop/id/data")
-            upload.write(data)
+            place.store().put("web1/shop/id/data").write(data)
+            signal.pause()
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while place.store().leftover_bytes("web1/shop/id") == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert place.objects() == {"web1/shop/id/whole": b"whole", "web1/shop/id.json": b"{}"}
     assert len(place.leftovers()) == 1

@@ -378,6 +378,8 @@ def parse_config(description: t.Any) -> Config:
     problems: t.List[str] = []
     stores = tuple(StoreConfig(s["name"], s["driver"], s["options"], *(s[key] for key in _COMMON)) for s in value["stores"])
     notifiers = tuple(_notifier(n, "notifiers[%d]" % i, problems) for i, n in enumerate(value["notifiers"]))
+    for n, store in enumerate(stores):
+        _check_store(store, "stores[%d].%s" % (n, store.driver), problems)
     names = {s.name for s in stores}, {n.name for n in notifiers}
     jobs = tuple(_job(j, "jobs[%d]" % n, *names, problems) for n, j in enumerate(value["jobs"]))
     if value["trusted_hosts"]:
@@ -486,6 +488,12 @@ def _job(
         notify=tuple(value["notify"]),
         schedules=tuple(value["schedules"]),
     )
+
+
+def _check_store(store: StoreConfig, place: str, problems: t.List[str]) -> None:
+    from .stores import load
+
+    problems.extend("%s.%s" % (place, problem) for problem in load(store.driver).check_options(store.options))
 
 
 def _check_source(source: t.Dict[str, t.Any], place: str, problems: t.List[str]) -> None:

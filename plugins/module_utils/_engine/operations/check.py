@@ -119,6 +119,7 @@ def _store(config: Config, name: str) -> _Look:
             return
         store.check()
         finding.bytes = store.free_space()
+        finding.message = "; ".join(store.remarks())
 
     return look
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
-NAMES: t.Tuple[str, ...] = ("local",)
+NAMES: t.Tuple[str, ...] = ("local", "s3")
 
 
 def load(driver: str) -> t.Type[Store]:
@@ -21,6 +21,10 @@ def load(driver: str) -> t.Type[Store]:
         from .local import LocalStore
 
         return LocalStore
+    if driver == "s3":
+        from .s3 import S3Store
+
+        return S3Store
     raise ConfigurationError("there is no store driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
 
 
@@ -75,6 +79,11 @@ class Store:
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         self.name = name
 
+    @classmethod
+    def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
+        """Problems that one option alone cannot tell, each beginning with the option's name."""
+        return []
+
     def put(self, key: str) -> Upload:
         """Begin a new object. An existing key is refused, at the latest by commit(): nothing is ever overwritten."""
         raise NotImplementedError
@@ -110,6 +119,14 @@ class Store:
     def check(self) -> None:
         """Raise unless the store can be reached and written to. Leaves nothing behind."""
         raise NotImplementedError
+
+    def remarks(self) -> t.List[str]:
+        """What the last check() found that people should know: clocks that differ, locks, rights that are missing."""
+        return []
+
+    def url(self, key: str) -> t.Optional[str]:
+        """Where people find an object, where there is such a thing."""
+        return None
 
     def local_path(self) -> t.Optional[str]:
         """The folder of this host that the store lies in, if it does; sources leave it out."""
