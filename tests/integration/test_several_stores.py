@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 import typing as t
 from pathlib import Path
@@ -13,9 +14,9 @@ import pytest
 import trees
 from troubled import Fails, Troubled, objects
 
-from _engine import lanes
+from _engine import copying, lanes
 from _engine.age.keys import keygen
-from _engine.errors import StoreRefusedError
+from _engine.errors import StoreRefusedError, StoreUnavailableError
 from _engine.job import Config, StoreConfig, parse_config
 from _engine.operations.backup import BackupResult, backup
 from _engine.operations.place import open_store
@@ -36,6 +37,7 @@ class Far:
         monkeypatch.setattr("_engine.operations.backup.open_store", opened)
         monkeypatch.setattr("_engine.operations.place.open_store", opened)
         monkeypatch.setattr(lanes, "_PAUSE", 0.001)
+        monkeypatch.setattr(copying, "_PAUSE", 0.001)
 
 
 @pytest.fixture
@@ -146,3 +148,77 @@ def test_no_more_bytes_a_second_than_allowed(tmp_path: Path, direction: str) -> 
         began = time.monotonic()
         check(config, "one", result, tmp_path)
     assert time.monotonic() - began > 0.9 * (9 << 20) / 6_000_000
+
+
+@pytest.mark.parametrize("write_only", [False, True])
+def test_the_next_run_makes_up_for_missing_copies(tmp_path: Path, far: Far, write_only: bool) -> None:
+    """So that an increment can build upon what the store had missed."""
+    config = configured(tmp_path, "disk", "far", far={"write_only": write_only})
+    sound = far.store.trouble
+    assert take(config).outcome == "success"
+    missed = []
+    far.store.trouble = Fails("put", times=1000, error=StoreUnavailableError("store far: not today"))
+    for number in range(2):
+        (tmp_path / "tree" / ("new%d" % number)).write_text("new")
+        result = take(config, kind="incremental")
+        assert result.outcome == "failure"
+        missed.append(result.id)
+    assert "still has no copy of %s" % missed[0] in str([w.message for w in result.warnings])
+    far.store.trouble = sound
+    result = take(config, kind="incremental")
+    assert (result.error, result.kind) == (None, "incremental")
+    assert [(c.id, c.store, c.source) for c in result.completed] == [(i, "far", "disk") for i in missed]
+    assert objects(far.store, "web1").keys() >= objects(open_store(config.store("disk")), "web1").keys()
+    assert not take(config, kind="incremental").completed
+    reading = configured(tmp_path, "disk", "far")
+    for backup_id in missed:
+        assert verify(reading, ["app"], [backup_id or ""], level="data", store="far").outcome == "success"
+    check(reading, "far", result, tmp_path)
+    if write_only:
+        assert set(far.store.calls[: far.store.calls.index("list")]) == {"put"}
+
+
+def test_what_was_pruned_everywhere_is_not_missed_any_more(tmp_path: Path, far: Far) -> None:
+    config = configured(tmp_path, "disk", "far", retention={"keep_last": 1})
+    sound = far.store.trouble
+    far.store.trouble = Fails("put", times=1000, error=StoreRefusedError("store far: not today"))
+    first = take(config)
+    far.store.trouble = sound
+    shutil.rmtree(jobs.backup_folder(config, first.id))
+    for path in (tmp_path / "disk/web1/app").glob("*%s*" % first.id):
+        path.unlink()
+    result = take(config)
+    assert result.outcome == "success" and result.completed == []
+    assert take(config).outcome == "success"
+
+
+def test_a_damaged_source_completes_nothing(tmp_path: Path, far: Far) -> None:
+    config = configured(tmp_path, "disk", "far")
+    sound = far.store.trouble
+    far.store.trouble = Fails("put", times=1000, error=StoreRefusedError("store far: not today"))
+    first = take(config)
+    far.store.trouble = sound
+    volume = jobs.backup_folder(config, first.id) / "files.tar.zst"
+    data = bytearray(volume.read_bytes())
+    data[len(data) // 2] ^= 1
+    volume.write_bytes(data)
+    result = take(config)
+    assert result.outcome == "warning" and "is not what was stored" in result.warnings[0].message
+    assert [key for key in objects(far.store, "web1") if key.endswith("%s.json" % first.id)] == []
+    check(config, "far", result, tmp_path)
+
+
+def test_what_a_store_that_is_away_may_have_is_still_missed(tmp_path: Path, far: Far) -> None:
+    config = configured(tmp_path, "disk", "far")
+    sound = far.store.trouble
+    far.store.trouble = Fails("put", times=1000, error=StoreRefusedError("store far: not today"))
+    first = take(config)
+    far.store.trouble = sound
+    (tmp_path / "disk").rename(tmp_path / "away")
+    (tmp_path / "disk").write_text("not a folder")
+    assert take(config).outcome == "failure"
+    (tmp_path / "disk").unlink()
+    (tmp_path / "away").rename(tmp_path / "disk")
+    result = take(config)
+    assert {c.id for c in result.completed if c.store == "far"} == {first.id}
+    assert {c.store for c in result.completed} == {"far", "disk"}

@@ -24,19 +24,23 @@ _PAUSE = 1.0
 _SMALL = 1 << 20
 
 
-def copy_backup(source: Catalog, target: Catalog, backup_id: str, advance: t.Callable[[int], None]) -> int:
+def copy_backup(
+    source: Catalog, target: Catalog, backup_id: str, advance: t.Callable[[int], None], *, look: bool = True
+) -> int:  # fmt: skip
     """Copy a backup whose references the target has already; return the bytes that were sent.
+
+    Without ``look`` the target is written to only: nothing is listed, read or deleted there, and marks are left out.
 
     Raises IntegrityError when the source's bytes are not what was stored, and both stores' errors.
     """
     manifest, sha256 = source.manifest(backup_id), source.manifest_sha256(backup_id)
     name, beside = source.manifest_key(backup_id), target.manifest_key(backup_id)
-    known = {stored.key for stored in target.store.list(target.folder)[0]}
+    known = {stored.key for stored in target.store.list(target.folder)[0]} if look else set()
     if beside in known and target.manifest_sha256(backup_id) != sha256:
         raise StoreRefusedError("store %s has another backup %s; nothing was copied" % (target.store.name, backup_id))
-    for reference in manifest.references:
+    for reference in manifest.references if look else ():
         _require(target, backup_id, reference)
-    there = {stored.key: stored.size for stored in target.store.list(target.key(backup_id))[0]}
+    there = {stored.key: stored.size for stored in target.store.list(target.key(backup_id))[0]} if look else {}
     sent = 0
     for stored in manifest.all_objects():
         key = target.key(backup_id, stored.name)
@@ -46,20 +50,20 @@ def copy_backup(source: Catalog, target: Catalog, backup_id: str, advance: t.Cal
                 continue
             # Of a copy that was interrupted, or damaged since.
             target.store.delete(key)
-        _send(source, source.key(backup_id, stored.name), target, key, stored.sha256, advance)
+        _send(source, source.key(backup_id, stored.name), target, key, stored.sha256, advance, look)
         sent += stored.size
     for ending in (".sha256", ".sig"):
         data = _small(source, name + ending)
         if data is not None:
             if beside + ending in known:
                 target.store.delete(beside + ending)
-            sent += _put(target, beside + ending, data)
+            sent += _put(target, beside + ending, data, look)
     data = source.manifest_bytes(backup_id)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError("%s: has changed while it was copied" % name, [name])
     if beside not in known:
-        sent += _put(target, beside, data)
-    return sent + copy_marks(source, target, backup_id)
+        sent += _put(target, beside, data, look)
+    return sent + (copy_marks(source, target, backup_id) if look else 0)
 
 
 def copy_marks(source: Catalog, target: Catalog, backup_id: str) -> int:
@@ -93,7 +97,7 @@ def _require(target: Catalog, backup_id: str, reference: t.Mapping[str, t.Any]) 
 
 
 def _send(
-    source: Catalog, key: str, target: Catalog, target_key: str, sha256: str, advance: t.Callable[[int], None]
+    source: Catalog, key: str, target: Catalog, target_key: str, sha256: str, advance: t.Callable[[int], None], look: bool
 ) -> None:  # fmt: skip
     for attempt in range(_TRIES):
         try:
@@ -103,8 +107,9 @@ def _send(
             if not error.retry or attempt == _TRIES - 1:
                 raise
             time.sleep(_PAUSE * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - no secret
-            # It may have arrived, though nobody heard that it did.
-            target.store.delete(target_key)
+            if look:
+                # It may have arrived, though nobody heard that it did.
+                target.store.delete(target_key)
 
 
 def _send_once(
@@ -134,7 +139,7 @@ def _send_once(
         file.close()
 
 
-def _put(target: Catalog, key: str, data: bytes) -> int:
+def _put(target: Catalog, key: str, data: bytes, look: bool = True) -> int:
     for attempt in range(_TRIES):
         upload = None
         try:
@@ -148,7 +153,8 @@ def _put(target: Catalog, key: str, data: bytes) -> int:
             if not error.retry or attempt == _TRIES - 1:
                 raise
             time.sleep(_PAUSE * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - no secret
-            target.store.delete(key)
+            if look:
+                target.store.delete(key)
     return len(data)
 
 

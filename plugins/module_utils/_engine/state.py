@@ -11,10 +11,12 @@ The status file, version 1::
      "confirmed": {"<store>": ["<id>", ...]},
      "operations": {"backup": {"last_run": {result}, "last_success": {result}, "last_failure": {result},
                                "consecutive_failures": 0}},
+     "missing": {"<store>": ["<id>", ...]},
      "samples": {"<store>/<level>": {how far verifying samples came}}}
 
 ``newest_id`` is the newest id that a run ever took, so that ids go on increasing whatever the clock and the stores do.
-``confirmed`` lists the newest backups that each store confirmed whole, oldest first. A ``last_success`` may have warnings.
+``confirmed`` lists the newest backups that each store confirmed whole, oldest first; ``missing`` those that others have and it
+should have too. A ``last_success`` may have warnings.
 A module and an older agent may share the file: keys may be added under the same version, and unknown ones are kept; a file
 of a newer version is left alone.
 """
@@ -102,8 +104,27 @@ class State:
             for store in stores:
                 ids = set(status["confirmed"].get(store, [])) | {backup_id}
                 status["confirmed"][store] = sorted(ids)[-KEPT_IDS:]
+                _not_missing(status, backup_id, store)
 
         self._change(job_name, record)
+
+    def miss(self, job_name: str, backup_id: str, stores: t.Iterable[str]) -> None:
+        """Record that ``stores`` have no copy of a backup that others have."""
+
+        def record(status: t.Dict[str, t.Any]) -> None:
+            for store in stores:
+                ids = set(_missing(status).get(store, [])) | {backup_id}
+                status["missing"] = {**_missing(status), store: sorted(ids)[-KEPT_IDS:]}
+
+        self._change(job_name, record)
+
+    def missing(self, job_name: str) -> t.Dict[str, t.List[str]]:
+        """What miss() recorded and nobody has made up for yet, by store."""
+        return _missing(self.read_status(job_name))
+
+    def give_up(self, job_name: str, backup_id: str, store: str) -> None:
+        """Record that a copy is no longer to be made up for."""
+        self._change(job_name, lambda status: _not_missing(status, backup_id, store))
 
     def sample(self, job_name: str, key: str) -> t.Dict[str, t.Any]:
         """How far verifying samples came, as keep_sample() left it; empty when it never ran. ``key``: store and level."""
@@ -178,6 +199,20 @@ class State:
 
     def _notice(self, message: str) -> None:
         self.notices.append(Notice("state", message))
+
+
+def _missing(status: t.Mapping[str, t.Any]) -> t.Dict[str, t.List[str]]:
+    value = status.get("missing")
+    if not isinstance(value, dict):
+        return {}
+    return {store: [i for i in ids if isinstance(i, str)] for store, ids in value.items() if isinstance(ids, list)}
+
+
+def _not_missing(status: t.Dict[str, t.Any], backup_id: str, store: str) -> None:
+    missing = _missing(status)
+    if backup_id in missing.get(store, ()):
+        missing[store].remove(backup_id)
+        status["missing"] = {name: ids for name, ids in missing.items() if ids}
 
 
 def _is_newer(value: t.Any) -> bool:

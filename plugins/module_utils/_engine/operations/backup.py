@@ -50,6 +50,7 @@ from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
 from ..telling import tell
+from .completing import Completed, Completing, Place
 from .guarding import suspicions, usual
 from .place import open_store, trusted_hosts
 
@@ -105,6 +106,8 @@ class BackupResult(Result):
     stored: int = 0
     components: t.List[ComponentSummary] = field(default_factory=list)
     copies: t.List[Copy] = field(default_factory=list)
+    #: Copies of earlier backups that this run made up for.
+    completed: t.List[Completed] = field(default_factory=list)
     log: t.Optional[str] = None
 
 
@@ -223,6 +226,7 @@ class _Run:
         result.newer = self._newer(unless_newer_than)
         if result.newer is not None:
             return
+        self._complete_copies()
         choice = self._choose_parent()
         backup_id, clock_behind = new_backup_id(utc_now(), result.kind, result.tag, self._newest_known())
         if clock_behind:
@@ -291,7 +295,30 @@ class _Run:
                 result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
+        self._state.miss(self._job.name, backup_id, self._failures)
         self._indexes.keep(self._parents_to_come(backup_id) | {c.base for c in components if c.base is not None and c.is_delta})
+
+    def _complete_copies(self) -> None:
+        """Bring stores what earlier runs could not; so they have what an increment builds upon."""
+        places = [
+            Place(s, self._catalogs[s.name], self._scans[s.name], s.name in self._blind)
+            for s in self._stores
+            if s.name not in self._failures
+        ]
+        warn = functools.partial(self._result.warn, "copy-missing")
+        sees_all = len(places) == len(self._stores)
+        completing = Completing(self._state, self._job.name, places, sees_all, warn, self._progress)
+        for done in completing.run():
+            self._result.completed.append(done)
+            if done.store in self._blind:
+                self._record(done.id, self._catalogs[done.source].manifest_bytes(done.id))
+
+    def _record(self, backup_id: str, manifest: bytes) -> None:
+        """Keep a manifest for the runs to come, which cannot read it on the store."""
+        try:
+            keep_manifest(self._config.state_dir, self._folder, backup_id, manifest)
+        except (OSError, FleetBackupError) as error:
+            self._result.warn("state", "a manifest cannot be kept on this host, so the next backup will be full: %s" % error)
 
     def _choose_parent(self) -> Choice:
         """Settle the kind of this run."""
@@ -503,10 +530,7 @@ class _Run:
         delivery.put_key(key, data)
         delivery.finish()
         if self._blind:
-            try:
-                keep_manifest(self._config.state_dir, self._folder, backup_id, data)
-            except (OSError, FleetBackupError) as error:
-                result.warn("state", "the manifest cannot be kept on this host, so the next backup will be full: %s" % error)
+            self._record(backup_id, data)
 
     def _referenced(self, delivery: AnyDelivery) -> t.List[t.Dict[str, t.Any]]:
         """``references`` of the manifest, oldest first."""

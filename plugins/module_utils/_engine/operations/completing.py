@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies that earlier runs could not bring to a store, made up for from a store that has them."""
+
+from __future__ import annotations
+
+import bisect
+import typing as t
+from dataclasses import dataclass
+
+from ..catalog import Catalog, Scan
+from ..copying import copy_backup
+from ..errors import FleetBackupError, NotFoundError
+from ..progress import Progress
+from ..state import State
+from ..stores import Store
+
+
+@dataclass
+class Completed:
+    """A backup that a store has now. ``source``: the store that it came from."""
+
+    id: str
+    store: str
+    source: str
+    bytes: int
+
+
+class Place(t.NamedTuple):
+    """A store that can be reached. ``blind``: it may be written to only; ``catalog`` is then what this host has recorded."""
+
+    store: Store
+    catalog: Catalog
+    scan: Scan
+    blind: bool
+
+
+class Completing:
+    """Completes what the status of a job says is missing. ``warn(message)`` is told what could not be.
+
+    ``sees_all``: all stores of the job are among ``places``; so what none of them has is nowhere.
+    """
+
+    def __init__(
+        self, state: State, job_name: str, places: t.Sequence[Place], sees_all: bool, warn: t.Callable[[str], None],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self._state = state
+        self._job = job_name
+        self._places = places
+        self._warn = warn
+        self._progress = progress
+        self._sees_all = sees_all
+
+    def run(self) -> t.Iterator[Completed]:
+        """Copy all that is missing, the oldest first; the scans of the stores are kept true."""
+        missing = self._state.missing(self._job)
+        for place in self._places:
+            for backup_id in sorted(missing.get(place.store.name, ())):
+                try:
+                    yield from self._complete(place, backup_id)
+                except FleetBackupError as error:
+                    store = place.store.name
+                    self._warn("store %s still has no copy of %s: %s" % (store, backup_id, error))
+                    if place.blind and not error.retry:
+                        # What an attempt left there can neither be seen nor removed, so the next one would fail likewise.
+                        self._state.give_up(self._job, backup_id, store)
+                    break  # what follows may refer to it
+
+    def _complete(self, place: Place, backup_id: str) -> t.Iterator[Completed]:
+        store = place.store.name
+        sources = [p for p in self._places if p is not place and not p.blind and backup_id in p.scan.complete]
+        if backup_id in place.scan.complete or (not sources and self._sees_all):
+            # It is there after all, or was pruned everywhere.
+            self._state.give_up(self._job, backup_id, store)
+            return
+        if not sources:
+            raise NotFoundError("no store that can be read now has it")
+        source = sources[0].catalog
+        manifest = source.manifest(backup_id)
+        lacking = [r["id"] for r in manifest.references if r["id"] not in place.scan.complete]
+        target = Catalog(place.store, source.folder) if place.blind else place.catalog
+        for wanted in [*lacking, backup_id]:
+            size = source.manifest(wanted).stored_bytes
+            self._progress.phase("copy %s to %s" % (wanted, store), size)
+            sent = copy_backup(source, target, wanted, self._progress.advance, look=not place.blind)
+            self._state.confirm(self._job, wanted, [store])
+            bisect.insort(place.scan.complete, wanted)
+            yield Completed(wanted, store, source.store.name, sent)
