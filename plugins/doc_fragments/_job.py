@@ -287,6 +287,111 @@ options:
                   - How long one answer of Firestore may take.
                 type: str
                 default: 60s
+          mysql:
+            description:
+              - Databases of a MariaDB or MySQL server, on the host, over TCP or in a container, by its own dump program.
+            type: dict
+            suboptions:
+              databases:
+                description:
+                  - The databases, by name or pattern (C(*), C(?)), or V(all). Those of the server itself are never among
+                    them.
+                  - For example V(['moodle']).
+                type: list
+                default:
+                  - all
+                elements: str
+              exclude:
+                description:
+                  - Databases that are left out, by name or pattern.
+                  - For example V(['test_*']).
+                type: list
+                elements: str
+              host:
+                description:
+                  - 'The server''s address. Default: this host, by the socket that the client programs know.'
+                type: str
+              port:
+                description:
+                  - The server's port.
+                type: int
+              socket:
+                description:
+                  - The server's socket, where the programs run.
+                type: path
+              user:
+                description:
+                  - 'The account. Default: as the option files of the client programs say.'
+                type: str
+              password:
+                description:
+                  - The password of O(job.sources.mysql.user).
+                type: str
+              password_file:
+                description:
+                  - The same, read from this file.
+                type: path
+              password_env:
+                description:
+                  - The same, read from this environment variable.
+                type: str
+              password_credential:
+                description:
+                  - The same, read from this credential of the systemd unit that runs the job.
+                type: str
+              tls:
+                description:
+                  - Insist on TLS. The certificate is checked only with O(job.sources.mysql.tls_ca).
+                type: bool
+                default: false
+              tls_ca:
+                description:
+                  - The certificate, where the programs run, of the authority that the server's must be signed by.
+                type: path
+              non_transactional:
+                description:
+                  - What to do when there are tables that a snapshot cannot hold still (MyISAM, Aria). V(refuse) fails; V(lock)
+                    locks all tables against writing while the dump is read; V(warn) goes on and warns.
+                type: str
+                default: refuse
+                choices:
+                  - refuse
+                  - lock
+                  - warn
+              accounts:
+                description:
+                  - Also back up accounts, roles and grants, as an entry of their own. A restore makes those that are missing.
+                type: bool
+                default: true
+              restore_as:
+                description:
+                  - Other names for databases when they are restored, each as V(name=new name). Code in views, triggers, routines
+                    and events that names the database itself is not changed.
+                  - For example V(['moodle=moodle_copy']).
+                type: list
+                elements: str
+              timeout:
+                description:
+                  - How long the programs may give no data, or take none, before they are stopped.
+                type: str
+              container:
+                description:
+                  - 'The container, by name or id, in which the programs run. It must be running and have them. Default: they
+                    run on the host. Needs the Python package docker.'
+                  - For example V(moodle-db-1).
+                type: str
+              docker_host:
+                description:
+                  - 'The Docker daemon that runs the O(job.sources.mysql.container). Default: as the environment (C(DOCKER_HOST))
+                    says, else the host''s own.'
+                  - For example V(unix:///run/user/1000/docker.sock).
+                type: str
+              run_as:
+                description:
+                  - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
+                    runs the backup; in a O(job.sources.mysql.container) the one that it is made for.'
+                  - For example V(postgres).
+                type: str
       stores:
         description:
           - The names of the stores that each get a copy.

@@ -29,8 +29,8 @@ OPTIONS: t.Tuple[Option, ...] = (
     Option(
         "run_as",
         "str",
-        "The user that the programs run as, on the host (only root can choose another one) or in the O(container). Default: the"
-        " user who runs the backup, or the one that the container is made for.",
+        "The user that the programs run as. On the host only root can choose another one. Default: the user who runs the backup;"
+        " in a O(container) the one that it is made for.",
         example="postgres",
     ),
 )

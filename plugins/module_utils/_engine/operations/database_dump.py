@@ -22,6 +22,7 @@ _ENDINGS = ((".gz", "gzip"), (".zst", "zstd"))
 #: What can be copied; exactly one is named.
 DRIVERS: t.Dict[str, str] = {
     "sqlite": "An SQLite database.",
+    "mysql": "Databases of a MariaDB or MySQL server, as SQL.",
     "firestore": "A Firestore database, as lines of JSON.",
 }
 

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
     from ..result import Notice
 
-NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume", "firestore")
+NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume", "firestore", "mysql")
 
 
 def load(driver: str) -> t.Type[Source]:
@@ -38,6 +38,10 @@ def load(driver: str) -> t.Type[Source]:
         from .firestore import FirestoreSource
 
         return FirestoreSource
+    if driver == "mysql":
+        from .mysql import MysqlSource
+
+        return MysqlSource
     raise ConfigurationError("there is no source driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
 
 
