@@ -137,7 +137,21 @@ backup:
       description: What became of the backup on each store.
       type: list
       elements: dict
-      sample: [{store: disk, driver: local, outcome: success, confirms: read, error: null}]
+      sample:
+        - store: disk
+          driver: local
+          outcome: success
+          confirms: read
+          error: null
+          known_by: store
+          bytes: 48210043
+          seconds: 3.912
+          retries: 0
+    completed:
+      description: Copies of earlier backups, which a store had missed, that this run brought there first.
+      type: list
+      elements: dict
+      sample: []
     warnings:
       description: What a person should know. C(code) is stable.
       type: list

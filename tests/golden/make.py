@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the golden backups of the format's present version: ``make.py FOLDER``.
+"""Make the golden backups of the format's present version: ``make.py FOLDER [VOLUME_SIZE]``, in volumes of that many bytes.
 
 They are made once per version and then kept for ever: tests/integration/test_golden.py restores them with every later
 program. Do not run this again over a folder that is already in the repository.
@@ -72,13 +72,16 @@ def describe(root: Path) -> t.Dict[str, t.Any]:
     return state
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, volume_size: t.Optional[int] = None) -> None:
     work = Path("/srv/golden")
     if work.exists():
         raise SystemExit("%s is in the way: remove it first" % work)
     work.mkdir(parents=True)
     root, database = work / "tree", work / "app.db"
     make_tree(root)
+    if volume_size:
+        for name in ("large", "larger"):  # so that there are frames enough
+            (root / name).write_bytes(b"%s\n" % name.encode() * 200_000)
     make_database(database)
     identity, recipient = keygen()
     folder.mkdir()
@@ -89,6 +92,8 @@ def main(folder: Path) -> None:
     description["jobs"] = [{**description["jobs"][0], "name": name, **shape} for name, shape in SHAPES.items()]
     description["jobs"].append({**description["jobs"][0], "name": "encrypted", "encryption": {"recipients": [recipient]}})
     config = parse_config(description)
+    if volume_size:
+        config = jobs.split(config, volume_size)
     expected: t.Dict[str, t.Any] = {}
     time.sleep(3)  # nothing is young any more
 
@@ -109,4 +114,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    main(Path(sys.argv[1]).absolute(), *map(int, sys.argv[2:]))

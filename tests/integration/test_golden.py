@@ -70,5 +70,7 @@ def test_a_golden_backup_verifies(version: Path, backup_id: str, tmp_path: Path)
 
 
 def test_there_is_a_golden_backup_of_each_shape() -> None:
-    jobs = {json.loads((v / "expected.json").read_text())[i]["job"] for v, i in (c.values for c in CASES)}
-    assert jobs == {"tar-zstd", "tar-gzip", "tar-none", "zip", "encrypted"}
+    for version in ("format-1", "format-1-volumes"):
+        jobs = {case["job"] for case in json.loads((GOLDEN / version / "expected.json").read_text()).values()}
+        assert jobs == {"tar-zstd", "tar-gzip", "tar-none", "zip", "encrypted"}
+    assert all(list((GOLDEN / "format-1-volumes/store/web1" / job).glob("*/files.0002.*")) for job in jobs)
