@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="leave out the slow contenders")
     parser.add_argument("--folder", default=os.path.join(PROJECT, "build", "benchmarks"), help="where data and results lie")
     options = parser.parse_args()
+    options.folder = os.path.abspath(options.folder)
     unknown = [name for name in options.names if name not in ALL]
     if unknown:
         parser.error("there is no comparison %s; there are: %s" % (", ".join(unknown), ", ".join(ALL)))
