@@ -42,6 +42,12 @@ def host_image(tmp_path_factory):
     return _image("host", tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def redis_image(tmp_path_factory):
+    """The name of an image with a redis server."""
+    return _image("redis", tmp_path_factory)
+
+
 def _image(name, tmp_path_factory):
     if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker daemon that this user may use")

@@ -392,6 +392,186 @@ options:
                     runs the backup; in a O(job.sources.mysql.container) the one that it is made for.'
                   - For example V(postgres).
                 type: str
+          command:
+            description:
+              - What a command of the user's writes to its standard output; another command reads it back on its standard
+                input.
+            type: dict
+            suboptions:
+              command:
+                description:
+                  - 'The program and its arguments. There is no shell: no pipes, no variables. It must exit with 0.'
+                  - For example V(['slapcat', '-n', '1']).
+                type: list
+                required: true
+                elements: str
+              restore_command:
+                description:
+                  - The program and its arguments that read the same on standard input when it is restored. Without it, a
+                    backup can be restored into a folder only, as a file.
+                  - For example V(['slapadd', '-n', '1']).
+                type: list
+                elements: str
+              ending:
+                description:
+                  - What the name of the stored output ends with, such as V(ldif).
+                  - For example V(ldif).
+                type: str
+                default: out
+              environment:
+                description:
+                  - 'Variables that are added to the environment of both commands, for secrets above all: arguments can be
+                    seen by all users of a host.'
+                type: list
+                elements: dict
+                suboptions:
+                  name:
+                    description:
+                      - The name of the variable.
+                      - For example V(PGPASSWORD).
+                    type: str
+                    required: true
+                  value:
+                    description:
+                      - Its value.
+                    type: str
+                  value_file:
+                    description:
+                      - The same, read from this file.
+                    type: path
+                  value_env:
+                    description:
+                      - The same, read from this environment variable.
+                    type: str
+                  value_credential:
+                    description:
+                      - The same, read from this credential of the systemd unit that runs the job.
+                    type: str
+              on_empty:
+                description:
+                  - What it means when the command succeeds and writes nothing.
+                type: str
+                default: failure
+                choices:
+                  - failure
+                  - warning
+                  - ignore
+              timeout:
+                description:
+                  - How long the command may keep the backup waiting, for output or for taking input, before it is ended.
+                type: str
+                default: 1h
+              container:
+                description:
+                  - 'The container, by name or id, in which the programs run. It must be running and have them. Default: they
+                    run on the host. Needs the Python package docker.'
+                  - For example V(moodle-db-1).
+                type: str
+              docker_host:
+                description:
+                  - 'The Docker daemon that runs the O(job.sources.command.container). Default: as the environment (C(DOCKER_HOST))
+                    says, else the host''s own.'
+                  - For example V(unix:///run/user/1000/docker.sock).
+                type: str
+              run_as:
+                description:
+                  - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
+                    runs the backup; in a O(job.sources.command.container) the one that it is made for.'
+                  - For example V(postgres).
+                type: str
+          redis:
+            description:
+              - 'A Redis (or Valkey) server: all of its keys as they were at one moment, as an RDB file.'
+            type: dict
+            suboptions:
+              host:
+                description:
+                  - Where the server listens.
+                type: str
+                default: 127.0.0.1
+              port:
+                description:
+                  - The port it listens on.
+                type: int
+                default: 6379
+              socket:
+                description:
+                  - 'Instead of O(job.sources.redis.host) and O(job.sources.redis.port): its unix socket.'
+                  - For example V(/run/redis/redis-server.sock).
+                type: path
+              username:
+                description:
+                  - 'The user of its access control list. Default: the one without a name.'
+                type: str
+              password:
+                description:
+                  - The password. It reaches redis-cli by its environment.
+                type: str
+              password_file:
+                description:
+                  - The same, read from this file.
+                type: path
+              password_env:
+                description:
+                  - The same, read from this environment variable.
+                type: str
+              password_credential:
+                description:
+                  - The same, read from this credential of the systemd unit that runs the job.
+                type: str
+              tls:
+                description:
+                  - Speak TLS.
+                type: bool
+                default: false
+              ca_cert:
+                description:
+                  - 'The certificates of who may sign the server''s. Default: the system''s.'
+                type: path
+              method:
+                description:
+                  - 'How the copy is made. V(replication): the server sends it as to a new replica; needs redis-cli 7. V(save):
+                    it is saved into the server''s own folder (BGSAVE) and read there, on this host or in the container.'
+                type: str
+                default: replication
+                choices:
+                  - replication
+                  - save
+              data_dir:
+                description:
+                  - 'The server''s data folder, for restoring into it; in a O(job.sources.redis.container), as that sees it.
+                    Default: as the server said.'
+                  - For example V(/var/lib/redis).
+                type: path
+              redis_cli:
+                description:
+                  - The program redis-cli, or one like it.
+                  - For example V(valkey-cli).
+                type: str
+                default: redis-cli
+              timeout:
+                description:
+                  - How long the server may keep the backup waiting.
+                type: str
+                default: 10m
+              container:
+                description:
+                  - 'The container, by name or id, in which the programs run. It must be running and have them. Default: they
+                    run on the host. Needs the Python package docker.'
+                  - For example V(moodle-db-1).
+                type: str
+              docker_host:
+                description:
+                  - 'The Docker daemon that runs the O(job.sources.redis.container). Default: as the environment (C(DOCKER_HOST))
+                    says, else the host''s own.'
+                  - For example V(unix:///run/user/1000/docker.sock).
+                type: str
+              run_as:
+                description:
+                  - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
+                    runs the backup; in a O(job.sources.redis.container) the one that it is made for.'
+                  - For example V(postgres).
+                type: str
       stores:
         description:
           - The names of the stores that each get a copy.

@@ -102,6 +102,14 @@ class Daemon:
             except self._docker.errors.NotFound:
                 return
 
+    def container(self, name: str) -> t.Any:
+        """The container of that name or id; None when there is none."""
+        with self._told("does not tell of container %s" % name):
+            try:
+                return self._client.containers.get(name)
+            except self._docker.errors.NotFound:
+                return None
+
     def users(self, volumes: t.Iterable[str]) -> t.List[t.Any]:
         """The containers that run, or are paused, and use one of the volumes, each once, sorted by name."""
         found: t.Dict[str, t.Any] = {}

@@ -24,6 +24,8 @@ DRIVERS: t.Dict[str, str] = {
     "sqlite": "An SQLite database.",
     "mysql": "Databases of a MariaDB or MySQL server, as SQL.",
     "firestore": "A Firestore database, as lines of JSON.",
+    "redis": "A Redis server, as an RDB file.",
+    "command": "What a command writes.",
 }
 
 _OPTIONS: t.Tuple[Option, ...] = (

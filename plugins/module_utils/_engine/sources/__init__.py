@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
     from ..result import Notice
 
-NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume", "firestore", "mysql")
+NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume", "firestore", "mysql", "command", "redis")
 
 
 def load(driver: str) -> t.Type[Source]:
@@ -42,6 +42,14 @@ def load(driver: str) -> t.Type[Source]:
         from .mysql import MysqlSource
 
         return MysqlSource
+    if driver == "command":
+        from .command import CommandSource
+
+        return CommandSource
+    if driver == "redis":
+        from .redis import RedisSource
+
+        return RedisSource
     raise ConfigurationError("there is no source driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
 
 
