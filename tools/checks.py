@@ -24,7 +24,10 @@ CI = os.environ.get("CI") == "true"
 
 @dataclass(frozen=True)
 class Check:
-    """One check: ``command`` (argument list) is run in ``folder()``; ``needs`` are programs that must be on the PATH."""
+    """One check: ``command`` (argument list) is run in ``folder()``; ``needs`` are programs that must be on the PATH.
+
+    ``lacks()`` tells what else is missing on this machine.
+    """
 
     name: str
     command: t.Tuple[str, ...]
@@ -32,6 +35,7 @@ class Check:
     needs: t.Tuple[str, ...] = ()
     folder: t.Callable[[], Path] = lambda: ROOT
     environment: t.Callable[[], t.Dict[str, str]] = lambda: {}
+    lacks: t.Callable[[], str] = lambda: ""
 
 
 def _python(*arguments: str) -> t.Tuple[str, ...]:
@@ -52,6 +56,17 @@ def _collections() -> Path:
     return COLLECTIONS.parent
 
 
+def _no_docker() -> str:
+    done = subprocess.run(["docker", "info"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return "a Docker daemon that this user may use" if done.returncode else ""
+
+
+def _with_base_image() -> Path:
+    """The copy of the collection; debian:bookworm is there, from wherever this machine can have it."""
+    subprocess.run([str(ROOT / "tests" / "containers" / "build.sh"), "host"], check=True, stdout=subprocess.DEVNULL)
+    return copy_collection()
+
+
 CHECKS = (
     Check("ruff", _python("-m", "ruff", "check", "."), quick=True),
     Check("format", _python("-m", "ruff", "format", "--check", "."), quick=True),
@@ -61,6 +76,13 @@ CHECKS = (
     Check("drift", _python("tools/generate.py", "--check"), quick=True),
     Check("shellcheck", ("shellcheck", ".ci/run", "tools/demo", "tests/containers/build.sh"), quick=True, needs=("shellcheck",)),
     Check("pytest", _python("-m", "pytest", "-n", "2", "-m", "not soak", "tests")),
+    Check(
+        "molecule",
+        ("molecule", "test", "--all"),
+        needs=("docker", "ssh", "ssh-keygen"),
+        folder=_with_base_image,
+        lacks=_no_docker,
+    ),
     Check("ansible-lint", _python("-m", "ansiblelint", "--offline", "--profile", "production"), folder=copy_collection),
     Check("changelog", ("antsibull-changelog", "lint"), folder=copy_collection),
     Check("docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."), folder=copy_collection),
@@ -101,6 +123,8 @@ def _run(check: Check) -> t.Tuple[str, float]:
     sys.stdout.write("\n=== %s: %s\n" % (check.name, " ".join(check.command)))
     sys.stdout.flush()
     missing = [program for program in check.needs if not shutil.which(program)]
+    if not missing:
+        missing = [lack for lack in [check.lacks()] if lack]
     if missing:
         sys.stdout.write("SKIPPED: this machine has no %s\n" % ", ".join(missing))
         return "SKIPPED: no %s" % ", ".join(missing), 0.0

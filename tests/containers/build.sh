@@ -25,6 +25,8 @@ if ! has debian:bookworm; then
 fi
 for image in "${@:-restore}"; do
   if ! has "fleet-backup/$image:bookworm"; then
-    DOCKER_BUILDKIT=0 docker build --quiet --tag "fleet-backup/$image:bookworm" "$here/$image"
+    folder=$here/$image
+    [[ -d $folder ]] || folder=$here/../../extensions/molecule/$image
+    DOCKER_BUILDKIT=0 docker build --quiet --tag "fleet-backup/$image:bookworm" "$folder"
   fi
 done

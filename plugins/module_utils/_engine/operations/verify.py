@@ -136,12 +136,10 @@ def verify(
 
 
 def _remember(state: State, jobs: t.Sequence[Job], result: VerifyResult) -> None:
-    """When the jobs were verified, and how that ended; which backups is told by the result alone."""
+    """When the jobs were verified, and how that ended. What keeps that from being written says nothing of the backups."""
     data = {**result.to_dict(), "backups": [], "coverage": []}
     for job in jobs:
         state.write_status(job.name, {**data, "job": job.name})
-    for notice in state.notices:
-        result.warn(notice.code, notice.message)
 
 
 def _catalogs(
