@@ -12,7 +12,8 @@ from _engine.archive.reader import ComponentReader, open_component
 from _engine.catalog import Catalog
 from _engine.job import Config, parse_config
 from _engine.keyring import Keyring
-from _engine.operations.backup import BackupResult, backup
+from _engine.operations.backup import backup
+from _engine.operations.backup_result import BackupResult
 from _engine.stores import load
 
 

@@ -184,7 +184,8 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, seconds_of
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup import BackupResult, backup
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup import backup
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup_result import BackupResult
 
 
 def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> BackupResult:

@@ -21,7 +21,7 @@ from _engine.age.keys import keygen
 from _engine.archive.codec import zstd_module
 from _engine.job import Config
 from _engine.keyring import Keyring, open_keyring
-from _engine.operations.backup import BackupResult
+from _engine.operations.backup_result import BackupResult
 from _engine.operations.cat import cat
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.unwrap import unwrap

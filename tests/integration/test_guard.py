@@ -13,7 +13,7 @@ import jobs
 import pytest
 
 from _engine.job import Config
-from _engine.operations.backup import BackupResult
+from _engine.operations.backup_result import BackupResult
 from _engine.operations.listing import list_backups
 from _engine.operations.marking import MarkResult, mark_backup
 from _engine.operations.prune import prune

@@ -18,7 +18,8 @@ from _engine import copying, lanes
 from _engine.age.keys import keygen
 from _engine.errors import StoreRefusedError, StoreUnavailableError
 from _engine.job import Config, StoreConfig, parse_config
-from _engine.operations.backup import BackupResult, backup
+from _engine.operations.backup import backup
+from _engine.operations.backup_result import BackupResult
 from _engine.operations.place import open_store
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.verify import verify

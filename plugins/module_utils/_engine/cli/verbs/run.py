@@ -7,7 +7,8 @@ import typing as t
 
 from ...errors import ConfigurationError
 from ...names import KINDS
-from ...operations.backup import BackupResult, backup
+from ...operations.backup import backup
+from ...operations.backup_result import BackupResult
 from ...result import FAILURE, Result
 from ..output import Cell, duration, number, size, table
 from ..several import for_each
