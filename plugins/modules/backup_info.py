@@ -9,11 +9,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_info
-short_description: List the backups of a job, or look at one
+short_description: List the backups of a job, look at one, compare two, or find files in all of them
 version_added: 0.1.0
 description:
   - Without O(backup), lists the backups of a job, or of every job in O(config), with the runs that failed and what is damaged.
   - With O(backup), shows one backup, with its components and what was true of the sources when they were read.
+  - With O(backup) and O(compare_with), tells what differs between two backups. With O(find), which backups hold what.
   - Reads the stores alone, so it also works for backups that another host or an earlier installation took.
 author:
   - The fleet.backup project (!UNKNOWN)
@@ -34,6 +35,20 @@ options:
     description:
       - The backup to look at, an id, the beginning of an id that is unique, or V(latest).
     type: str
+  at:
+    description:
+      - With O(backup=latest), the newest backup that had finished by then. A time such as V(2026-11-22T14:30:00Z) or
+        V(2026-11-22), or an age such as V(2h).
+    type: str
+  compare_with:
+    description:
+      - An older backup of the same job, from which O(backup) differs in what is then returned.
+    type: str
+  find:
+    description:
+      - A pattern, as in C(.gitignore), of the files, tables and so on to look for in all backups. What is below a folder that
+        matches is not listed.
+    type: str
   store:
     description:
       - The name of the one store to ask. Default is every store of the job.
@@ -45,8 +60,19 @@ options:
     default: false
   component:
     description:
-      - With O(entries), the name of the one component whose entries are returned. Default is all.
+      - With O(entries), O(compare_with) or O(find), the name of the one component whose entries are meant. Default is all.
     type: str
+  headers:
+    description:
+      - With O(backup), also return the age headers of all that reading it needs. They are no secret; who has an identity
+        opens them elsewhere, so that this host gets the file keys of that backup alone, as M(fleet.backup.restore) does it.
+    type: bool
+    default: false
+  from_dir:
+    description:
+      - A plain folder with backups, such as a copy of a store, to look into with O(backup) or O(find). O(config) or O(job) are
+        then not needed.
+    type: path
 seealso:
   - module: fleet.backup.backup
   - module: fleet.backup.verify
@@ -74,6 +100,18 @@ EXAMPLES = r"""
     entries: true
     component: config
   register: newest
+
+- name: See which files have changed since last night
+  fleet.backup.backup_info:
+    config: /etc/fleet-backup
+    name: marketplace
+    backup: latest
+    compare_with: 20261121T020000Z
+
+- name: Find out which backups have a file that is gone
+  fleet.backup.backup_info:
+    config: /etc/fleet-backup
+    find: vehicle-0042-*.jpg
 """
 
 RETURN = r"""
@@ -161,6 +199,22 @@ info:
       type: list
       elements: dict
       sample: [{component: config, path: srv/marketplace/app.py, type: file, mode: "0644", size: 220}]
+    headers:
+      description: With O(headers), the headers, in base64, by C(<backup id>/<name of the object>). Empty for a clear backup.
+      type: dict
+      sample: {}
+    differences:
+      description:
+        - With O(compare_with), what was C(added), C(removed) or C(changed) since that backup (C(change)), and of what has changed
+          in which ways (C(what)), with the entry C(before) and C(after).
+      type: list
+      elements: dict
+      sample: [{component: config, path: srv/marketplace/app.py, change: changed, what: [content, time]}]
+    found:
+      description: With O(find), the entries that match, each with the backup and component that hold it, newest backup first.
+      type: list
+      elements: dict
+      sample: [{job: marketplace, backup: 20261122T020000Z-full-daily-3f9a, component: uploads, path: srv/vehicle-0042-0.jpg}]
 error:
   description: What went wrong. C(code) is stable.
   returned: on failure
@@ -173,36 +227,60 @@ import typing as t
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, read_config
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
+from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
+from ansible_collections.fleet.backup.plugins.module_utils._engine.job import Config
+from ansible_collections.fleet.backup.plugins.module_utils._engine.moment import parse_moment
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.diff import diff
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.find import find
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.listing import list_backups
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.place import bare_catalog
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.show import show
 from ansible_collections.fleet.backup.plugins.module_utils._engine.result import Result
 
 
 def _look(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
-    if params["backup"] is None:
+    backup, anywhere = params["backup"], params["config"] is None and params["job"] is None
+    if backup is None and params["find"] is None:
+        if anywhere:
+            raise ConfigurationError("backup: is missing; from_dir needs it, or find")
+        told = read_config(params)
+        names = [job.name for job in told.jobs] if params["name"] is None else [params["name"]]
+        return list_backups(told, names, params["store"])
+    place: t.Dict[str, t.Any] = {"store": params["store"], "component": params["component"], "keyring": given_keyring(params)}
+    zone: t.Optional[str] = None
+    config: t.Optional[Config] = None
+    if params["from_dir"] is not None:
+        place["catalog"] = bare_catalog(params["from_dir"], place["keyring"])
+    elif params["find"] is not None and params["job"] is None:
         config = read_config(params)
-        names = [job.name for job in config.jobs] if params["name"] is None else [params["name"]]
-        return list_backups(config, names, params["store"])
-    config, job = chosen_job(params)
-    return show(
-        config,
-        params["backup"],
-        job=job.name,
-        store=params["store"],
-        files=params["entries"],
-        component=params["component"],
-        keyring=given_keyring(params),
-    )
+        place["job"] = params["name"]
+    else:
+        config, job = chosen_job(params)
+        place["job"], zone = job.name, job.timezone
+    if params["find"] is not None:
+        return find(config, params["find"], **place)
+    if params["compare_with"] is not None:
+        return diff(config, params["compare_with"], backup, **place)
+    at = None if params["at"] is None else parse_moment(params["at"], zone)
+    return show(config, backup, at=at, files=params["entries"], headers=params["headers"], **place)
 
 
 def main() -> None:
     spec = job_spec(
         backup={"type": "str"},
+        at={"type": "str"},
+        compare_with={"type": "str"},
+        find={"type": "str"},
         store={"type": "str"},
         entries={"type": "bool", "default": False},
         component={"type": "str"},
+        headers={"type": "bool", "default": False},
+        from_dir={"type": "path"},
         **KEYS_SPEC,
     )
+    spec["required_one_of"] = [("config", "job", "from_dir")]
+    spec["mutually_exclusive"] = [*spec["mutually_exclusive"], ("find", "backup"), ("at", "compare_with")]
+    spec["required_by"] = {**spec["required_by"], "compare_with": ("backup",), "at": ("backup",)}
     run_module("info", _look, **spec)
 
 

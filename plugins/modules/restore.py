@@ -58,6 +58,16 @@ options:
     description:
       - A folder to restore into, instead of the original place.
     type: path
+  controller_identities:
+    description:
+      - Files on the controller with age identities that open the backup, in the clear or encrypted with Ansible Vault. They stay
+        on the controller. It opens the headers of that one backup, which the host tells it, and passes the host nothing but
+        the file keys of that backup.
+      - Default is the file that the variable E(FLEET_BACKUP_IDENTITY) names in the controller's environment, if it names one and
+        none of O(identities), O(passphrase) and O(file_keys) is given.
+    type: list
+    elements: str
+    default: []
   store:
     description:
       - The name of the store to restore from. Default is the first of the job's that has the backup intact.
@@ -119,6 +129,13 @@ EXAMPLES = r"""
     components: [uploads]
     include: ["vehicle-0042-*"]
     to: /tmp/look
+
+- name: Restore an encrypted backup onto a host that never sees the identity
+  fleet.backup.restore:
+    config: /etc/fleet-backup
+    name: marketplace
+    controller_identities: [~/keys/backup-identity.txt]
+    confirm: true
 """
 
 RETURN = r"""
@@ -195,6 +212,7 @@ import typing as t
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
+from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
 from ansible_collections.fleet.backup.plugins.module_utils._engine.moment import parse_moment
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.restore import (
     RestoreRequest,
@@ -204,6 +222,8 @@ from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.re
 
 
 def _restore(params: t.Dict[str, t.Any], check_mode: bool) -> RestoreResult:
+    if params["controller_identities"]:
+        raise ConfigurationError("controller_identities: only a task that runs fleet.backup.restore itself can use them")
     config, job = (None, None) if params["config"] is None and params["job"] is None else chosen_job(params)
     request = RestoreRequest(
         backup=params["backup"],
@@ -250,6 +270,7 @@ def main() -> None:
         components={"type": "list", "elements": "str", "default": []},
         include={"type": "list", "elements": "str", "default": []},
         to={"type": "path"},
+        controller_identities={"type": "list", "elements": "str", "default": []},
         store={"type": "str"},
         from_dir={"type": "path"},
         delete={"type": "bool", "default": False},

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 from ..catalog import Catalog
@@ -32,13 +33,17 @@ def places_of(
     return [open_catalog(config, j.name, name, keyring) for j in jobs for name in ([store] if store else j.stores)]
 
 
-def find_backup(places: t.Sequence[Catalog], wanted: str, result: Result) -> Found:
+def find_backup(
+    places: t.Sequence[Catalog], wanted: str, result: Result, at: t.Optional[datetime.datetime] = None
+) -> Found:  # fmt: skip
     """The backup that ``wanted`` means: an id, the beginning of one, or ``latest``; it must be the same one in all places.
+
+    With ``at``, ``latest`` is the newest that had finished by then.
 
     ``result`` is warned of stores that could not be asked or have it damaged, when another has it. Raises NotFoundError,
     IntegrityError, the stores' errors.
     """
-    found = _find(places, wanted, result)
+    found = _find(places, wanted, result, at)
     damage: t.Optional[IntegrityError] = None
     for place, backup_id in found:
         try:
@@ -61,13 +66,15 @@ def chosen_components(manifest: Manifest, name: t.Optional[str]) -> t.List[Compo
     return chosen
 
 
-def _find(places: t.Sequence[Catalog], wanted: str, result: Result) -> t.List[t.Tuple[Catalog, str]]:
+def _find(
+    places: t.Sequence[Catalog], wanted: str, result: Result, at: t.Optional[datetime.datetime]
+) -> t.List[t.Tuple[Catalog, str]]:  # fmt: skip
     """The places that have the wanted backup. Raises NotFoundError, the stores' errors."""
     found: t.List[t.Tuple[Catalog, str]] = []
     problems: t.List[t.Tuple[Catalog, FleetBackupError]] = []
     for place in places:
         try:
-            found.append((place, place.choose(wanted)))
+            found.append((place, place.choose(wanted, at)))
         except FleetBackupError as error:
             problems.append((place, error))
     if not found:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from ..errors import FleetBackupError
 from ..job import Config
 from ..keyring import Keyring
 from ..manifest import Component, Manifest, StoredFile
+from ..unsealing import headers_of
 from .finding import Found, chosen_components, find_backup, places_of
 from .streamed import Row, StreamedResult
 
@@ -22,36 +24,43 @@ class ShowResult(StreamedResult):
     """``backup``: the manifest's content, with ``bytes`` (logical) and ``stored`` of the whole; None when none was found.
 
     ``copies``: the stores that have the backup; ``store``: the one it was read from. It lists the entries when they were asked
-    for, each with its ``component``.
+    for, each with its ``component``. ``headers``: when asked for, the age headers of all that reading it needs (unwrap.py).
     """
 
     backup: t.Optional[t.Dict[str, t.Any]] = None
     store: t.Optional[str] = None
     copies: t.List[str] = field(default_factory=list)
+    headers: t.Dict[str, str] = field(default_factory=dict)
 
 
 def show(
     config: t.Optional[Config],
     backup_id: str,
     *,
+    at: t.Optional[datetime.datetime] = None,
     job: t.Optional[str] = None,
     store: t.Optional[str] = None,
     catalog: t.Optional[Catalog] = None,
     files: bool = False,
     component: t.Optional[str] = None,
+    headers: bool = False,
     keyring: t.Optional[Keyring] = None,
 ) -> ShowResult:
     """Show a backup of any job of the configuration (or of ``job``), from any of its stores (or from ``store``).
 
-    ``backup_id`` is an id, the beginning of one, or ``latest``. ``catalog``: look there instead (place.bare_catalog). ``files``:
-    the entries too, those of ``component`` alone when it is named. ``keyring``: what opens the entries and facts of an encrypted
-    backup; without it, those facts are left out.
+    ``backup_id`` is an id, the beginning of one, or ``latest``; with ``at``, the newest that had finished by then. ``catalog``:
+    look there instead (place.bare_catalog). ``files``: the entries too, those of ``component`` alone when it is named.
+    ``headers``: those of an encrypted one too. ``keyring``: what opens the entries and facts of an encrypted backup; without it,
+    those facts are left out.
     """
     result = ShowResult("show", config.host if config else None, job)
     result.begin()
     try:
         places = [catalog] if catalog else places_of(config, job, store, keyring)
-        _fill(result, find_backup(places, backup_id, result), component, files)
+        found = find_backup(places, backup_id, result, at)
+        _fill(result, found, component, files)
+        if headers:
+            result.headers = headers_of(found.catalog, found.manifest)
     except FleetBackupError as error:
         result.fail(error)
     result.end()
