@@ -98,6 +98,7 @@ class S3Store(Store):
         Option("object_lock_days", "int", "How many days new objects are locked.", minimum=1, maximum=36500),
     )
     confirms = "checksum"
+    requires = ("boto3",)
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole backups through a network that fails at random: what is said of them is true, and nothing is left in the end."""
+
+from __future__ import annotations
+
+import random
+
+import jobs
+import pytest
+from fault_proxy import KINDS, FaultProxy, at_random, no_fault
+
+from _engine.job import parse_config
+from _engine.operations.backup import backup
+from _engine.operations.verify import verify
+
+from .registry import needs
+
+pytestmark = [needs("network"), pytest.mark.usefixtures("ahead")]
+
+#: Without TLS a changed bit can mean anything, also a name in a listing.
+_QUIET = tuple(kind for kind in KINDS if kind != "corrupt")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    rng = random.Random(3)
+    folder = tmp_path / "tree"
+    (folder / "inner").mkdir(parents=True)
+    for n, size in enumerate((0, 10, 5000, 200_000, 1_500_000)):
+        (folder / "inner" / str(n)).write_bytes(rng.randbytes(size))
+    return folder
+
+
+def described(place, tmp_path, tree, address=None, retries=1):
+    """A host with one job; through the proxy, or by the way that works."""
+    options = {**place.impatient, **(place.via(address) if address else {})}
+    store = {**place.description("far", **options), "retries": retries, "stall_timeout": "2m"}
+    # Each run is a full one, and starts from what the store says.
+    description = jobs.describe(tmp_path, jobs.files(tree), guard={"enabled": False})
+    description["stores"] = [store]
+    description["jobs"][0]["stores"] = ["far"]
+    return parse_config(description)
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 20), pytest.param(20, 180, marks=pytest.mark.soak)])
+def test_backups_through_a_network_that_fails(place, tmp_path, tree, monkeypatch, first, count):
+    monkeypatch.setattr("_engine.lanes._PAUSE", 0.05)
+    whole, broken = [], []
+    clean = described(place, tmp_path, tree)
+    with FaultProxy(place.address) as proxy:
+        patient, hasty = (described(place, tmp_path, tree, proxy.address, retries) for retries in (1, 0))
+        for seed in range(first, first + count):
+            begun = proxy.connections
+            plan = at_random(seed, 0.7, 1_000_000, _QUIET if seed % 4 else KINDS)
+            proxy.plan = lambda number, plan=plan, begun=begun: plan(number - begun)
+            config = hasty if seed % 3 else patient
+            result = backup(config, config.jobs[0], tag="seed%d" % seed)
+            proxy.plan = no_fault
+            proxy.cut_all()
+            if result.exit_code in (0, 3):
+                whole.append(result.id)
+            else:
+                assert result.error is not None and "far" in result.error["message"], result
+                assert result.error["code"] in ("store-unavailable", "store-refused", "integrity", "not-found"), result.error
+                broken.append(result)
+    seen = jobs.catalog(clean)
+    complete = set(seen.scan().complete)
+    # What was said to have succeeded is there and whole; what else is there is whole too.
+    assert set(whole) <= complete
+    if complete:
+        checked = verify(clean, ["app"], sorted(complete))
+        assert checked.error is None, checked.error
+    # The next run works, and what the others left can be removed to the last piece.
+    jobs.take(clean)
+    again = jobs.catalog(clean)
+    for backup_id in again.scan().unfinished:
+        again.delete_orphan(backup_id)
+    kept = set(again.scan().complete)
+    for key in place.objects():
+        name = key.split("/", 2)[2].partition("/")[0]
+        owner = name.partition(".")[0]
+        assert owner in kept or ".failed." in name, key
+    for folder in {key.rpartition("/")[0] for key in place.leftovers()}:
+        again.store.remove_leftovers(folder)
+    assert place.leftovers() == []
+    print("%d whole, %d failed, faults: %s" % (len(whole), len(broken), proxy.happened))
+    assert sum(proxy.happened.values()) >= count // 4

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only S3 has: hosts that may put and nothing else, locks, encryption by the server, answers that are lost."""
+
+from __future__ import annotations
+
+import pytest
+from seaweedfs import BUCKET, LOCKED
+
+from _engine.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
+from _engine.job import parse_config
+from _engine.s3.parts import size_of_part
+from _engine.stores.s3 import S3Store
+
+from .place import MIB, get, put, write
+from .s3_place import S3Place
+
+
+@pytest.fixture
+def s3_place(request, tmp_path):
+    return S3Place(request, tmp_path)
+
+
+def requests(store):
+    """The operations that a store asks for from now on."""
+    made = []
+    store._bucket._connect().meta.events.register("before-call.s3", lambda model, **_rest: made.append(model.name))
+    return made
+
+
+@pytest.mark.parametrize("size", [0, 1000, 12 * MIB])
+def test_putting_asks_for_nothing_but_putting(s3_place, random_bytes, size):
+    store = s3_place.store()
+    made = requests(store)
+    put(store, "web1/data", random_bytes(size))
+    assert set(made) <= {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+
+
+def test_parts_grow_so_that_every_object_fits():
+    assert sum(size_of_part(8 * MIB, number) for number in range(10_000)) >= 5 << 40
+    assert size_of_part(8 * MIB, 999) == 8 * MIB
+    assert max(size_of_part(64 * MIB, number) for number in range(10_000)) <= 5 << 30
+
+
+def test_a_part_that_is_too_large_for_memory_waits_in_a_file(s3_place, random_bytes, monkeypatch):
+    monkeypatch.setattr("_engine.s3.parts._LARGEST_IN_MEMORY", MIB)
+    data = random_bytes(s3_place.huge)
+    store = s3_place.store()
+    put(store, "web1/data", data)
+    assert s3_place.objects() == {"web1/data": data}
+
+
+@pytest.mark.parametrize("size", [1000, 12 * MIB])
+def test_objects_are_locked(s3_place, random_bytes, size):
+    store = s3_place.store(bucket=LOCKED, object_lock_mode="compliance", object_lock_days=3)
+    store.check()
+    assert "object lock: compliance, 3 days" in store.remarks()
+    put(store, "web1/data", random_bytes(size))
+    key = s3_place.prefix + "/web1/data"
+    head = s3_place.server.admin.head_object(Bucket=LOCKED, Key=key)
+    assert head["ObjectLockMode"] == "COMPLIANCE"
+    with pytest.raises(s3_place.server.admin.exceptions.ClientError):
+        s3_place.server.admin.delete_object(Bucket=LOCKED, Key=key, VersionId=head["VersionId"])
+
+
+def test_a_bucket_without_locks_is_noticed(s3_place):
+    with pytest.raises(StoreRefusedError, match="no object lock"):
+        s3_place.store(object_lock_mode="governance", object_lock_days=3).check()
+
+
+def test_what_new_objects_get(s3_place):
+    put(s3_place.store(encryption="AES256", storage_class="STANDARD_IA"), "web1/data", b"x")
+    head = s3_place.server.admin.head_object(Bucket=BUCKET, Key=s3_place.prefix + "/web1/data")
+    assert (head["ServerSideEncryption"], head["StorageClass"]) == ("AES256", "STANDARD_IA")
+
+
+@pytest.mark.parametrize("size", [1000, 12 * MIB])
+def test_an_answer_that_is_lost(s3_place, random_bytes, size):
+    """The object arrived, and nobody was told."""
+    data = random_bytes(size)
+    store = s3_place.store()
+    upload = write(store, "web1/data", data)
+    lost = []
+
+    real = store._bucket.try_call
+
+    def losing(operation, *args, **named):
+        answer = real(operation, *args, **named)
+        if operation in ("put_object", "complete_multipart_upload") and not lost:
+            lost.append(operation)
+            raise ConnectionResetError("lost")
+        return answer
+
+    store._bucket.try_call = losing
+    upload.commit()
+    assert lost
+    assert s3_place.objects() == {"web1/data": data}
+    assert s3_place.leftovers() == []
+
+
+@pytest.mark.parametrize("size", [1000, 12 * MIB])
+def test_an_answer_that_is_lost_together_with_the_way(s3_place, random_bytes, size):
+    """Nobody can look either: it failed, and is put again."""
+    data = random_bytes(size)
+    store = s3_place.store()
+    upload = write(store, "web1/data", data)
+    real = store._bucket.try_call
+
+    def losing(operation, *args, **named):
+        if operation in ("put_object", "complete_multipart_upload"):
+            real(operation, *args, **named)
+        raise ConnectionResetError("lost")
+
+    store._bucket.try_call = losing
+    with pytest.raises(StoreUnavailableError):
+        upload.commit()
+    upload.abort()
+    store._bucket.try_call = real
+    put(store, "web1/data", data)
+    assert s3_place.objects() == {"web1/data": data}
+    assert get(store, "web1/data") == data
+    with pytest.raises(StoreRefusedError):
+        put(store, "web1/data", b"something else")
+
+
+def test_options_that_belong_together(s3_place):
+    wrong = {
+        "bucket": "b",
+        "access_key": "a",
+        "kms_key_id": "k",
+        "object_lock_mode": "governance",
+        "endpoint_url": "s3.example.org",
+        "part_size": "1MiB",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config({"host": "web1", "stores": [{"name": "far", "s3": wrong}], "jobs": []})
+    assert {problem.split(":")[0] for problem in caught.value.problems} == {
+        "stores[0].s3." + name for name in ("secret_key", "kms_key_id", "object_lock_days", "endpoint_url", "part_size")
+    }
+
+
+def test_it_says_what_it_needs():
+    assert S3Store.requires == ("boto3",)
