@@ -51,6 +51,76 @@ options:
             one left.'
         type: bool
         default: false
+      ftp:
+        description:
+          - A folder on an FTP server, with TLS unless it is told otherwise.
+        type: dict
+        suboptions:
+          host:
+            description:
+              - 'The server: the name that its certificate is for.'
+              - For example V(ftp.example.org).
+            type: str
+            required: true
+          port:
+            description:
+              - The server's port. By default 21, with implicit TLS 990.
+            type: int
+          user:
+            description:
+              - Who logs in.
+              - For example V(backup).
+            type: str
+            required: true
+          password:
+            description:
+              - The password to log in with.
+            type: str
+          password_file:
+            description:
+              - The same, read from this file.
+            type: path
+          password_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          password_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          path:
+            description:
+              - The folder on the server. It is made when it is missing; its parent must exist, so that a disk that is not
+                mounted is noticed. Without a leading slash it begins at the folder that a login begins in.
+              - For example V(backups).
+            type: str
+            required: true
+          tls:
+            description:
+              - 'How the connection is protected: V(explicit), TLS begins on the usual port (AUTH TLS); V(implicit), TLS from
+                the first byte on; V(none), everything goes in the clear, the password first, and bytes that are changed on
+                their way are not noticed without O(stores.ftp.read_back).'
+            type: str
+            default: explicit
+            choices:
+              - explicit
+              - implicit
+              - none
+          ca_file:
+            description:
+              - The certificates that the server's may be signed by. By default those that the system trusts.
+            type: path
+          timeout:
+            description:
+              - How long the server may take to answer before it counts as unreachable.
+            type: str
+            default: 60s
+          read_back:
+            description:
+              - Read back what was written, and compare it, before a backup counts. It doubles the traffic. Without it only
+                the size is compared.
+            type: bool
+            default: false
       local:
         description:
           - 'A folder of this host: a disk, or anything that is mounted.'
@@ -218,6 +288,108 @@ options:
             description:
               - How many days new objects are locked.
             type: int
+      sftp:
+        description:
+          - A folder on a server that is reached by SSH.
+        type: dict
+        suboptions:
+          host:
+            description:
+              - 'The server: its name or address; with O(connection=ssh) also a name in the user''s configuration of ssh.'
+              - For example V(backup.example.org).
+            type: str
+            required: true
+          port:
+            description:
+              - The server's port. By default 22, or what the configuration of ssh says.
+            type: int
+          user:
+            description:
+              - Who logs in. By default the user that runs the backup, or whom the configuration of ssh says.
+            type: str
+          path:
+            description:
+              - 'The folder on the server. It is made when it is missing; its parent must exist, so that a disk that is not
+                mounted is noticed. It begins at the root that the account sees (with ChrootDirectory: its own), or without
+                a leading slash at the folder that a login begins in.'
+              - For example V(backups).
+            type: str
+            required: true
+          key_file:
+            description:
+              - The file of the private key to log in with. Then neither other keys nor an agent are asked.
+            type: path
+          passphrase:
+            description:
+              - The passphrase of O(stores.sftp.key_file).
+            type: str
+          passphrase_file:
+            description:
+              - The same, read from this file.
+            type: path
+          passphrase_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          passphrase_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          password:
+            description:
+              - 'The password to log in with. Keys are better: a server that was taken over learns a password.'
+            type: str
+          password_file:
+            description:
+              - The same, read from this file.
+            type: path
+          password_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          password_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          agent:
+            description:
+              - Ask a running ssh-agent for keys, when neither a key nor a password is given.
+            type: bool
+            default: true
+          host_key:
+            description:
+              - The server's public key, its type first, as ssh-keyscan prints them. Instead of O(stores.sftp.known_hosts).
+              - For example V(ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI...).
+            type: str
+          known_hosts:
+            description:
+              - The file that tells the server's key. By default the user's own and the system's. A server whose key is not
+                known is always refused.
+            type: path
+          connection:
+            description:
+              - 'What carries the connection: the Python library paramiko; or the program ssh, which is faster, needs no library,
+                and honours the user''s configuration of ssh (jump hosts, aliases), but takes keys and agents only.'
+            type: str
+            default: paramiko
+            choices:
+              - paramiko
+              - ssh
+          timeout:
+            description:
+              - How long the server may take to answer before it counts as unreachable.
+            type: str
+            default: 60s
+          keepalive:
+            description:
+              - How often to send a sign of life, so that firewalls keep a connection that waits.
+            type: str
+            default: 30s
+          read_back:
+            description:
+              - Read back what was written, and compare it, before a backup counts. It doubles the traffic.
+            type: bool
+            default: false
   jobs:
     description:
       - The jobs of this host.

@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from .ftp_place import ftp_explicit, ftp_implicit, ftp_none, vsftpd
 from .place import Place
 from .registry import PLACES
+from .sftp_place import rclone_sftp, sshd
+
+#: The servers.
+__all__ = ["ftp_explicit", "ftp_implicit", "ftp_none", "vsftpd", "rclone_sftp", "sshd"]
 
 
 class NONE:

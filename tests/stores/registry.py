@@ -7,15 +7,26 @@ import typing as t
 
 import pytest
 
+from .ftp_place import FtpClearPlace, FtpImplicitPlace, FtpPlace, FtpReadBackPlace, VsftpdPlace
 from .local_place import LocalPlace, LocalReadBackPlace
 from .place import Place
 from .s3_place import S3Md5Place, S3Place
+from .sftp_place import SftpPlace, SftpProgramPlace, SftpRclonePlace, SftpReadBackPlace
 
 PLACES: t.Dict[str, t.Type[Place]] = {
+    "ftp": FtpPlace,
+    "ftp-clear": FtpClearPlace,
+    "ftp-implicit": FtpImplicitPlace,
+    "ftp-read-back": FtpReadBackPlace,
+    "ftp-vsftpd": VsftpdPlace,
     "local": LocalPlace,
     "local-read-back": LocalReadBackPlace,
     "s3": S3Place,
     "s3-md5": S3Md5Place,
+    "sftp": SftpPlace,
+    "sftp-program": SftpProgramPlace,
+    "sftp-read-back": SftpReadBackPlace,
+    "sftp-rclone": SftpRclonePlace,
 }
 
 

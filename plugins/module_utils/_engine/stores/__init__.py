@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
-NAMES: t.Tuple[str, ...] = ("local", "s3")
+NAMES: t.Tuple[str, ...] = ("ftp", "local", "s3", "sftp")
 
 
 def load(driver: str) -> t.Type[Store]:
     """Return the class of a driver; its module is imported only now."""
+    if driver == "ftp":
+        from .ftp import FtpStore
+
+        return FtpStore
     if driver == "local":
         from .local import LocalStore
 
@@ -25,6 +29,10 @@ def load(driver: str) -> t.Type[Store]:
         from .s3 import S3Store
 
         return S3Store
+    if driver == "sftp":
+        from .sftp import SftpStore
+
+        return SftpStore
     raise ConfigurationError("there is no store driver %r; the drivers are: %s" % (driver, ", ".join(NAMES)))
 
 
