@@ -64,6 +64,18 @@ def plain_container(restore_image):
         yield made
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of this worker's own; each test uses databases of its own on it."""
+    if not os.path.isdir("/usr/lib/postgresql") or os.geteuid() != 0:
+        pytest.skip("PostgreSQL's server is not installed, or this is not root, who can start it as its own user")
+    from postgres import Server
+
+    server = Server()
+    yield server
+    server.remove()
+
+
 @pytest.fixture
 def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's clock for judging what is young is a minute ahead, so that nothing is young."""

@@ -184,15 +184,17 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, seconds_of
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup import backup
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup_result import BackupResult
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.several import parts
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.tenants import backup_each
+from ansible_collections.fleet.backup.plugins.module_utils._engine.result import Result
 
 
-def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> BackupResult:
+def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
     config, job = chosen_job(params)
-    return backup(
+    return backup_each(
         config,
-        job,
+        [job],
         kind=params["kind"],
         tag=params["tag"],
         unless_newer_than=seconds_of(params, "unless_newer_than"),
@@ -200,7 +202,11 @@ def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> BackupResult:
     )
 
 
-def _diff(result: BackupResult) -> t.Dict[str, str]:
+def _diff(result: Result) -> t.List[t.Dict[str, str]]:
+    return [_diff_of(part) for part in parts(result) if isinstance(part, BackupResult)]
+
+
+def _diff_of(result: BackupResult) -> t.Dict[str, str]:
     """Nothing before; afterwards what is in the new backup."""
     if not result.changed:
         return {"before": "", "after": ""}

@@ -102,6 +102,12 @@ options:
       - Back up first what is there now.
     type: bool
     default: true
+  options:
+    description:
+      - Options of the source that hold for this restore instead of those of the job, such as another C(host) of a database
+        server, or C(rename). A secret is named by its C(_file), C(_env) or C(_credential).
+    type: dict
+    default: {}
 seealso:
   - module: fleet.backup.backup
   - module: fleet.backup.backup_info
@@ -136,6 +142,14 @@ EXAMPLES = r"""
     name: marketplace
     controller_identities: [~/keys/backup-identity.txt]
     confirm: true
+
+- name: Look at the shop of last week in a database beside the one that is in use
+  fleet.backup.restore:
+    config: /etc/fleet-backup
+    name: shop
+    at: 7d
+    options:
+      rename: ["shop=shop_last_week"]
 """
 
 RETURN = r"""
@@ -239,6 +253,7 @@ def _restore(params: t.Dict[str, t.Any], check_mode: bool) -> RestoreResult:
         dry_run=check_mode,
         confirm=params["confirm"],
         safety_backup=params["safety_backup"],
+        options=params["options"],
         keyring=given_keyring(params),
     )
     return restore(config, job.name if job else None, request)
@@ -278,6 +293,7 @@ def main() -> None:
         devices={"type": "bool", "default": False},
         confirm={"type": "bool", "default": False},
         safety_backup={"type": "bool", "default": True},
+        options={"type": "dict", "default": {}},
         **KEYS_SPEC,
     )
     run_module("restore", _restore, diff=_diff, **{**spec, "required_one_of": [("config", "job", "from_dir")]})

@@ -8,6 +8,7 @@ import typing as t
 
 from .._engine.errors import ConfigurationError
 from .._engine.job import Config, Job, load_config, parse_config
+from .._engine.operations.tenants import find_job
 from .._engine.options import seconds
 from .job_spec import SPEC
 
@@ -50,7 +51,7 @@ def chosen_job(params: t.Mapping[str, t.Any]) -> t.Tuple[Config, Job]:
         raise ConfigurationError(
             "name: is missing; with config, name one of its jobs: %s" % ", ".join(j.name for j in config.jobs)
         )
-    return config, config.job(params["name"])
+    return config, find_job(config, params["name"])
 
 
 def seconds_of(params: t.Mapping[str, t.Any], name: str) -> t.Optional[int]:

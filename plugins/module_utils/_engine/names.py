@@ -91,3 +91,15 @@ def printable(path: bytes) -> str:
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text])
+
+
+def encode_tenant(tenant: str) -> str:
+    """A tenant as a part of a job's name: what no name may hold is percent-encoded."""
+    return "".join(chr(c) if chr(c) in "abcdefghijklmnopqrstuvwxyz0123456789_-" else "%%%02X" % c for c in tenant.encode("utf-8"))
+
+
+def decode_tenant(text: str) -> str:
+    """The tenant that was encoded so."""
+    from urllib.parse import unquote
+
+    return unquote(text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from _engine.cli.several import for_each, parts
 from _engine.errors import ConfigurationError, InterruptedRunError, SourceError, StoreFullError
 from _engine.job import parse_config
+from _engine.operations.several import for_each, parts
 from _engine.result import Result
 
 NAMES = ("a", "b", "c")

@@ -176,7 +176,7 @@ class ComponentCheck:
         count = logical = 0
         last = b""
         # The sections of a dump lie in its own order, and are too few to fill the memory; files lie in that of the index.
-        sections: t.Optional[t.List[Entry]] = [] if component.shape == "stream" else None
+        sections: t.Optional[t.List[Entry]] = None if component.shape == "tree" else []
         reader = ComponentReader(self._catalog, self._id, component)
         try:
             for line in reader.lines():

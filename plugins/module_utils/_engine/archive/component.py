@@ -18,6 +18,7 @@ from .frames import FrameWriter
 from .index import IndexWriter, Root
 from .previous import PreviousEntries
 from .references import Base, Parent, References
+from .rows import RowsWriter
 from .stream import StreamWriter
 from .tree_writer import TreeWriter
 from .volumes import VolumeWriter
@@ -85,7 +86,7 @@ class ComponentWriter:
         self._compression = compression
         self._creator = creator
         self._volume_size = volume_size
-        self._content: t.Union[StreamWriter, TreeWriter, None] = None
+        self._content: t.Union[StreamWriter, RowsWriter, TreeWriter, None] = None
         self._frames: t.Optional[FrameWriter] = None
 
     def stream(self, entry_path: bytes, ending: str) -> StreamWriter:
@@ -128,6 +129,22 @@ class ComponentWriter:
             self._content.previous = PreviousEntries(self._parent.lines())
             self._content.refers = self.references.add
         return self._content
+
+    def rows(self) -> RowsWriter:
+        """Begin a component of shape ``rows``. An increment keeps what it still needs of the one that it builds upon."""
+        stored = codec(self._compression.algorithm, self._compression.level)
+        frames, index = self._begin(".jsonl" + stored.ending, "rows", StreamWriter.format, stored, ())
+        parent = self._parent
+        references = References(parent.component_of) if parent is not None else None
+
+        def refers(*place: t.Any) -> None:
+            if references is not None:
+                self._upon, self.references = parent, references
+                references.add(*place)
+
+        content = RowsWriter(frames, index, self._id, parent.lines if parent is not None else lambda: iter(()), refers)
+        self._content = content
+        return content
 
     def finish(self, facts: t.Dict[str, t.Any], warnings: t.Dict[str, int]) -> Component:
         """Store everything that is still to be stored and return the component as the manifest lists it."""

@@ -19,6 +19,7 @@ from .content import hash_zeros
 from .delta import FrameDecoder
 from .frame_table import FrameTable
 from .index import Entry, IndexReader, Root, entry_path
+from .stream import SECTION_TYPES
 
 if t.TYPE_CHECKING:
     from ..age.stream import AgeReader
@@ -98,10 +99,14 @@ class FrameReader:
         self._last = -1
         self._current: t.Tuple[int, t.Union[bytes, memoryview]] = (-1, b"")
 
-    def read(self, frame: int, offset: int, size: int) -> t.Iterator[memoryview]:
-        """Yield ``size`` raw bytes from ``offset`` of ``frame`` on, going on in the next frames."""
+    def read(self, frame: int, offset: int, size: int, alone: bool = False) -> t.Iterator[memoryview]:
+        """Yield ``size`` raw bytes from ``offset`` of ``frame`` on, going on in the next frames.
+
+        ``alone``: what follows is not read next, so no frame after the last of these bytes is fetched ahead.
+        """
+        end = self._end(frame, offset + size) if alone else len(self.table)
         while size:
-            data = memoryview(self._frame(frame))[offset : offset + size]
+            data = memoryview(self._frame(frame, end))[offset : offset + size]
             if data:
                 yield data
             size -= len(data)
@@ -113,7 +118,14 @@ class FrameReader:
             self._workers = None
         self._pending.clear()
 
-    def _frame(self, frame: int) -> t.Union[bytes, memoryview]:
+    def _end(self, frame: int, size: int) -> int:
+        """The frame after those that hold ``size`` bytes from the beginning of ``frame`` on."""
+        while size > 0 and 0 <= frame < len(self.table):
+            size -= self.table.row(frame)[3]
+            frame += 1
+        return frame
+
+    def _frame(self, frame: int, end: int) -> t.Union[bytes, memoryview]:
         if self._current[0] == frame:
             return self._current[1]
         if not 0 <= frame < len(self.table):
@@ -126,7 +138,7 @@ class FrameReader:
         if ahead > 1:
             if self._workers is None:
                 self._workers = ThreadPoolExecutor(self._decoder.workers, "decode")
-            for number in range(frame, min(frame + ahead, len(self.table))):
+            for number in range(frame, min(frame + ahead, end)):
                 if number not in self._pending:
                     self._pending[number] = self._workers.submit(self.decode, number)
         pending = self._pending.pop(frame, None)
@@ -273,6 +285,10 @@ class ComponentReader:
                 volumes,
             )
 
+    def another(self) -> ComponentReader:
+        """A reader of the same component, for another thread."""
+        return ComponentReader(self._catalog, self.backup_id, self.component)
+
     def close(self) -> None:
         for frames in self._frames.values():
             frames.close()
@@ -286,7 +302,8 @@ class ComponentReader:
                 self._frames.pop(next(iter(self._frames))).close()
             frames = self._open_frames(backup_id)
         self._frames[backup_id] = frames
-        return frames.read(frame, offset, size)
+        # Sections of a dump are chosen one by one, and not read in the order of their bytes.
+        return frames.read(frame, offset, size, alone=entry["type"] in SECTION_TYPES)
 
     def _open_frames(self, backup_id: str) -> FrameReader:
         component = self.component

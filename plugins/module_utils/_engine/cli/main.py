@@ -93,7 +93,7 @@ def _run(module: verbs.Verb, session: Session) -> Result:
 
 
 def _audit(module: verbs.Verb, result: Result, session: Session) -> None:
-    from .several import parts
+    from ..operations.several import parts
 
     for part in parts(result):
         what = module.subject(part)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
+from ..operations.several import Several
 from ..operations.streamed import StreamedResult
 from ..result import FAILURE, Result
 from .console import Console, OutputLostError
-from .several import Several
 
 if t.TYPE_CHECKING:
     from .query import Query

@@ -14,6 +14,7 @@ from ..private import open_private, private_folder, write_all
 from ..progress import SILENT, Progress
 from ..result import FAILURE, SUCCESS, WARNING, Result
 from .place import open_source, open_store
+from .tenants import find_job
 
 
 @dataclass
@@ -46,7 +47,7 @@ def check(config: Config, job_names: t.Optional[t.Sequence[str]] = None, *, prog
     result = CheckResult("check", config.host)
     result.begin()
     try:
-        jobs = [config.job(name) for name in job_names] if job_names else list(config.jobs)
+        jobs = [find_job(config, name) for name in job_names] if job_names else list(config.jobs)
         for finding, look in _everything(config, jobs):
             progress.phase("check %s %s" % (finding.what, finding.name))
             _look(finding, look, result)

@@ -13,6 +13,7 @@ from ..keyring import Keyring
 from ..manifest import Component, Manifest
 from ..result import Result
 from .place import open_catalog
+from .tenants import stored_jobs
 
 
 class Found(t.NamedTuple):
@@ -29,7 +30,7 @@ def places_of(
     """Where the backups of all jobs (or of ``job``) lie on all of their stores (or on ``store``). Raises NotFoundError."""
     if config is None:
         raise NotFoundError("neither a configuration nor a folder says where to look")
-    jobs = [config.job(job)] if job else config.jobs
+    jobs = stored_jobs(config, [job] if job else None)
     return [open_catalog(config, j.name, name, keyring) for j in jobs for name in ([store] if store else j.stores)]
 
 

@@ -17,6 +17,7 @@ from ..marks import Marks, read_marks
 from ..names import is_safety
 from ..result import Result, from_iso, utc_now
 from .place import open_catalog
+from .tenants import stored_jobs
 
 # A record of a failure is small; a store must not fill the memory with one.
 _LARGEST_RECORD = 1 << 20
@@ -122,7 +123,7 @@ def list_backups(
     result = ListResult("list", config.host)
     result.begin()
     try:
-        jobs = [config.job(name) for name in job_names] if job_names else list(config.jobs)
+        jobs = stored_jobs(config, job_names)
         if len(jobs) == 1:
             result.job = jobs[0].name
         for job in jobs:

@@ -34,6 +34,7 @@ from ..state import State
 from ..telling import tell
 from .choosing import Choice, choose_backup
 from .folders import Folders
+from .overriding import overridden
 from .place import bare_catalog, open_catalog, open_source
 
 
@@ -47,7 +48,7 @@ class RestoreRequest:
     instead of any store; then neither configuration nor job are needed. ``delete``, ``set_ids``, ``devices``: see
     sources.RestoreTarget. ``confirm``: whether existing data may be overwritten, or a function that asks somebody: it
     gets the result so far, with what would be done in ``components``. ``safety_backup``: back up first what is there now.
-    ``keyring``: what opens an encrypted backup.
+    ``options``: of the sources' drivers, for this restore instead of the job's. ``keyring``: what opens an encrypted backup.
     """
 
     backup: str = "latest"
@@ -63,6 +64,7 @@ class RestoreRequest:
     dry_run: bool = False
     confirm: t.Union[bool, t.Callable[[RestoreResult], bool]] = False
     safety_backup: bool = True
+    options: t.Dict[str, t.Any] = field(default_factory=dict)
     keyring: Keyring = field(default_factory=Keyring, repr=False)
 
 
@@ -135,7 +137,14 @@ def restore(
 
 def _job(config: t.Optional[Config], name: t.Optional[str]) -> t.Optional[Job]:
     """The job, if it is (still) configured: its backups outlive it."""
-    return next((job for job in config.jobs if job.name == name), None) if config is not None else None
+    if config is None or name is None:
+        return None
+    from .tenants import find_job
+
+    try:
+        return find_job(config, name)
+    except NotFoundError:
+        return None
 
 
 class _Run:
@@ -322,8 +331,10 @@ class _Run:
         """A source as far as there is something to back up; None when nothing is."""
         if self._config is None or self._job is None:
             return None
-        options = open_source(self._config, self._job, source).present()
-        return None if options is None else dataclasses.replace(source, options=options)
+        options = overridden(source.driver, source.options, self._request.options)
+        source = dataclasses.replace(source, options=options or source.options)
+        present = open_source(self._config, self._job, source).present()
+        return None if present is None else dataclasses.replace(source, options=present)
 
     def _target(self, told: ComponentRestore) -> RestoreTarget:
         request = self._request
@@ -339,7 +350,7 @@ class _Run:
             delete=request.delete,
             set_ids=request.set_ids,
             devices=request.devices,
-            options=options,
+            options=overridden(told.source, options, request.options),
             leave_out=leave_out,
         )
 

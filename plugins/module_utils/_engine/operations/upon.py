@@ -64,7 +64,7 @@ class Upon:
             return choice
         if parent.encryption != described(self._job.encryption):
             return Choice("full", reason="the encryption has changed since %s" % parent.id)
-        trees = [c for c in parent.components if c.shape == "tree"]
+        trees = [c for c in parent.components if c.shape != "stream"]
         readable = any(s.name not in self._earlier.failures and s.name not in self._earlier.blind for s in self._earlier.stores)
         if self._job.encryption is not None or not readable:
             if all(self._indexes.has(parent.id, c) for c in trees):
@@ -83,7 +83,7 @@ class Upon:
     def parent(self, parent: t.Optional[Manifest], name: str, driver: str, delivery: AnyDelivery) -> t.Optional[Parent]:
         """What the component ``name`` can build upon in the parent."""
         component = parent.component(name) if parent is not None else None
-        if parent is None or component is None or component.source != driver or component.shape != "tree":
+        if parent is None or component is None or component.source != driver or component.shape == "stream":
             return None
         catalog = self._earlier.catalog(delivery)
 

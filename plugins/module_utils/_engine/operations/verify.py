@@ -29,6 +29,7 @@ from ..telling import tell
 from ..unsealing import require_key
 from .place import bare_catalog, open_catalog
 from .sampling import Coverage, Round
+from .tenants import stored_jobs
 
 #: ``quick``: all objects are there with their sizes. ``hashes``: all are what was stored. ``data``: all frames decode, and every
 #: entry is what was backed up.
@@ -150,7 +151,7 @@ def _catalogs(
         return [bare_catalog(from_dir, keyring)]
     if config is None:
         raise NotFoundError("neither a configuration nor a folder says where to look")
-    jobs = [config.job(name) for name in names] or list(config.jobs)
+    jobs = stored_jobs(config, names)
     if len(jobs) == 1:
         result.job = jobs[0].name
     return [open_catalog(config, job.name, name, keyring) for job in jobs for name in ([store] if store else job.stores)]

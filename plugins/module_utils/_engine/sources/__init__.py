@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
     from ..result import Notice
 
-NAMES: t.Tuple[str, ...] = ("files", "sqlite", "docker_volume", "firestore", "mysql", "command", "redis")
+NAMES: t.Tuple[str, ...] = ("files", "sqlite", "postgresql", "rows", "docker_volume", "firestore", "mysql", "command", "redis")
 
 
 def load(driver: str) -> t.Type[Source]:
@@ -26,6 +26,14 @@ def load(driver: str) -> t.Type[Source]:
         from .files import FilesSource
 
         return FilesSource
+    if driver == "postgresql":
+        from .postgresql import PostgresqlSource
+
+        return PostgresqlSource
+    if driver == "rows":
+        from .rows import RowsSource
+
+        return RowsSource
     if driver == "sqlite":
         from .sqlite import SqliteSource
 
@@ -167,6 +175,20 @@ class Source:
     def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
         """Third-party modules that it imports with these options. What runs in a container needs Docker's."""
         return (*cls.requires, "docker") if options.get("container") else cls.requires
+
+    @classmethod
+    def of_tenants(cls, options: t.Dict[str, t.Any]) -> bool:
+        """Whether a backup is to be taken for each of several tenants."""
+        return False
+
+    @classmethod
+    def for_tenant(cls, options: t.Dict[str, t.Any], tenant: str) -> t.Dict[str, t.Any]:
+        """The options for one tenant; the same for a source that knows none."""
+        return options
+
+    def tenants(self) -> t.List[str]:
+        """Those tenants. Raises SourceError."""
+        return []
 
     def present(self) -> t.Optional[t.Dict[str, t.Any]]:
         """The options for backing up what there is of the source now, after a disaster, say; None when there is nothing."""

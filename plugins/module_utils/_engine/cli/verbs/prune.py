@@ -7,10 +7,11 @@ import typing as t
 
 from ...errors import ConfigurationError
 from ...operations.prune import PruneResult, StorePruning, Verdict, prune
+from ...operations.several import for_each
+from ...operations.tenants import find_job, has_tenants, stored_jobs
 from ...options import Amount, amount
 from ...result import Result
 from ..output import Cell, plural, size, span, table
-from ..several import for_each
 
 if t.TYPE_CHECKING:
     import argparse
@@ -46,8 +47,10 @@ def run(session: Session) -> Result:
         )
 
     if arguments.job:
-        return carry_out(session.config.job(arguments.job))
-    return for_each("prune", session.config.jobs, carry_out)
+        job = find_job(session.config, arguments.job)
+        if not has_tenants(job):
+            return carry_out(job)
+    return for_each("prune", stored_jobs(session.config, [arguments.job] if arguments.job else None), carry_out)
 
 
 def _amount(text: t.Optional[str]) -> t.Optional[Amount]:

@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="DIR", help="restore into this folder instead of the original place")
     parser.add_argument("--from", dest="folder", metavar="DIR", help="take the backup from this plain folder instead of a store")
     parser.add_argument("--store", metavar="NAME", help="take the backup from this store")
+    parser.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="an option of the source that holds for this restore, such as host=db2 or rename=shop=shop_copy; may be repeated",
+    )
     add_key_arguments(parser)
     parser.add_argument("--delete", action="store_true", help="also remove what is there now and is not in the backup")
     parser.add_argument("--set-ids", action="store_true", help="restore set-uid and set-gid bits too")
@@ -76,6 +83,7 @@ def run(session: Session) -> Result:
         dry_run=arguments.dry_run,
         confirm=arguments.yes or (_confirmation(session, asked) if _can_ask(session) else False),
         safety_backup=not arguments.no_safety_backup,
+        options=_options(arguments.option),
         keyring=given_keyring(session),
     )
     result = restore(config, arguments.job, request, progress=session.progress)
@@ -115,6 +123,21 @@ def _ask_everything(session: Session) -> None:
         fill_in(session)
     except Left:
         raise ConfigurationError("nothing was chosen, so nothing was restored") from None
+
+
+def _options(given: t.Sequence[str]) -> t.Dict[str, t.Any]:
+    """What --option says; of one that is repeated, all values."""
+    result: t.Dict[str, t.Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigurationError("--option %s: is not of the form NAME=VALUE" % text)
+        if name in result:
+            earlier = result[name]
+            result[name] = [*(earlier if isinstance(earlier, list) else [earlier]), value]
+        else:
+            result[name] = value
+    return result
 
 
 def _can_ask(session: Session) -> bool:

@@ -7,16 +7,14 @@ import typing as t
 
 from ...errors import ConfigurationError
 from ...names import KINDS
-from ...operations.backup import backup
 from ...operations.backup_result import BackupResult
+from ...operations.tenants import backup_each, find_job
 from ...result import FAILURE, Result
 from ..output import Cell, duration, number, size, table
-from ..several import for_each
 
 if t.TYPE_CHECKING:
     import argparse
 
-    from ...job import Job
     from ..console import Console
     from ..session import Session
 
@@ -35,19 +33,14 @@ def run(session: Session) -> Result:
         there = ", ".join(job.name for job in session.config.jobs) or "none"
         raise ConfigurationError("name one job, or say --all; the jobs are: %s" % there)
 
-    def take(job: Job) -> BackupResult:
-        return backup(
-            session.config,
-            job,
-            kind=arguments.kind,
-            tag=arguments.tag,
-            dry_run=arguments.dry_run,
-            progress=session.progress,
-        )
-
-    if arguments.job:
-        return take(session.config.job(arguments.job))
-    return for_each("backup", session.config.jobs, take)
+    return backup_each(
+        session.config,
+        [find_job(session.config, arguments.job)] if arguments.job else session.config.jobs,
+        kind=arguments.kind,
+        tag=arguments.tag,
+        dry_run=arguments.dry_run,
+        progress=session.progress,
+    )
 
 
 def subject(result: BackupResult) -> t.Optional[str]:

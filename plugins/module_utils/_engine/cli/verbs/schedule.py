@@ -26,9 +26,9 @@ from ...operations.schedule import (
     tell_killed,
     test_schedule,
 )
+from ...operations.several import Several, sum_up
 from ...result import Result
 from ..output import Cell, table
-from ..several import Several, sum_up
 
 if t.TYPE_CHECKING:
     import argparse
