@@ -48,6 +48,12 @@ def redis_image(tmp_path_factory):
     return _image("redis", tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def mariadb_image(tmp_path_factory):
+    """The name of an image of a MariaDB server."""
+    return _image("mariadb", tmp_path_factory)
+
+
 def _image(name, tmp_path_factory):
     if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker daemon that this user may use")

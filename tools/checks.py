@@ -74,7 +74,12 @@ CHECKS = (
     Check("mypy-front", _python("-m", "mypy", *_CONFIGURED, *_FRONT), quick=True, folder=_collections),
     Check("mypy-tools", _python("-m", "mypy", *_CONFIGURED, str(ROOT / "tools")), quick=True),
     Check("drift", _python("tools/generate.py", "--check"), quick=True),
-    Check("shellcheck", ("shellcheck", ".ci/run", "tools/demo", "tests/containers/build.sh"), quick=True, needs=("shellcheck",)),
+    Check(
+        "shellcheck",
+        ("shellcheck", ".ci/run", "tools/demo", "tests/containers/build.sh", "tests/containers/mariadb/start"),
+        quick=True,
+        needs=("shellcheck",),
+    ),
     Check("pytest", _python("-m", "pytest", "-n", "2", "-m", "not soak", "tests")),
     Check(
         "molecule",

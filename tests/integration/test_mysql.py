@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import mariadb
@@ -74,7 +75,8 @@ def test_what_was_changed_since_is_replaced(db, tmp_path):
     take(config)
     db.client(
         "USE nasty; SET foreign_key_checks=0; DELETE FROM parent; DROP TRIGGER parent_insert; DROP VIEW a_view;"
-        " DROP FUNCTION five; CREATE TABLE a_view (i int); ALTER TABLE log ADD x int; CREATE TABLE mine (a int);"
+        " ALTER DATABASE nasty CHARACTER SET latin1; DROP FUNCTION five;"
+        " CREATE TABLE a_view (i int); ALTER TABLE log ADD x int; CREATE TABLE mine (a int);"
     )
     result = restored(config)
     assert result.safety_backup
@@ -146,6 +148,8 @@ def test_a_restore_that_fails_puts_all_back(db, tmp_path):
     take(config)
     db.client("USE nasty; INSERT INTO log VALUES ('new'); DROP FUNCTION five; CREATE FUNCTION six() RETURNS int RETURN 6")
     before = mariadb.describe(db, BOTH)
+    db.client("ALTER DATABASE nasty CHARACTER SET latin1")
+    before["nasty"] = db.ask("SHOW CREATE DATABASE nasty")
     # The event scheduler's table is broken, say: what comes after the swap fails.
     db.client("RENAME TABLE mysql.event TO mysql.event_away")
     try:
@@ -155,6 +159,47 @@ def test_a_restore_that_fails_puts_all_back(db, tmp_path):
     assert result.outcome == FAILURE
     assert mariadb.describe(db, BOTH) == before
     assert not [row for row in db.ask("SHOW DATABASES") if "fleet" in row[0]]
+
+
+def test_copies_of_a_bank_at_work_have_all_the_money(db, tmp_path):
+    db.client(
+        "CREATE DATABASE bank; USE bank; CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL);"
+        " INSERT INTO account SELECT seq, 1000 FROM seq_1_to_2000;"
+        " CREATE TABLE control (stop int); INSERT INTO control VALUES (0);"
+        " CREATE TABLE done (id int PRIMARY KEY AUTO_INCREMENT, amount int);"
+    )
+    work = """USE bank;
+DELIMITER //
+    BEGIN NOT ATOMIC
+      WHILE (SELECT stop FROM control) = 0 DO
+        SET @amount = 1 + FLOOR(RAND() * 50), @sender = 1 + FLOOR(RAND() * 2000), @receiver = 1 + FLOOR(RAND() * 2000);
+        START TRANSACTION;
+        UPDATE account SET balance = balance - @amount WHERE id = @sender;
+        UPDATE account SET balance = balance + @amount WHERE id = @receiver;
+        INSERT INTO done (amount) VALUES (@amount);
+        COMMIT;
+      END WHILE;
+    END
+//
+"""
+    command = ["mariadb", "--no-defaults", "--socket=" + db.socket, "--user=root"]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE)
+    worker.stdin.write(work.encode())
+    worker.stdin.close()
+    try:
+        config = configure(tmp_path, source(db, databases=["bank"], accounts=False))
+        taken = [take(config) for _ in range(10)]
+    finally:
+        db.client("UPDATE bank.control SET stop = 1")
+        assert worker.wait(60) == 0
+    copies = configure(tmp_path, source(db, databases=["bank"], accounts=False, restore_as=["bank=copy"]))
+    transfers = []
+    for one in taken:
+        restored(copies, backup=one.id, safety_backup=False)
+        ((total, accounts),) = db.ask("SELECT SUM(balance), COUNT(*) FROM copy.account")
+        assert (total, accounts) == ("2000000", "2000")
+        transfers.append(int(db.ask("SELECT COUNT(*) FROM copy.done")[0][0]))
+    assert transfers == sorted(transfers) and transfers[0] < transfers[-1]
 
 
 def test_into_a_folder(db, tmp_path):

@@ -32,6 +32,8 @@ class Live:
         self.aside = aside
         self._delete = delete
         self._made = False
+        #: Of the database before the restore, as SQL, if they were changed.
+        self._properties = ""
         self._moved: t.List[str] = []
         self._added: t.List[str] = []
         self._swapped = False
@@ -41,13 +43,17 @@ class Live:
         self._saved: t.List[bytes] = []
         self._before: t.Set[t.Tuple[str, str]] = set()
 
-    def make(self, properties: bytes) -> None:
-        """Make the database if there is none."""
+    def make(self, properties: bytes, whole: bool) -> None:
+        """Make the database if there is none; give one that is there the ``properties`` if it is restored as a ``whole``."""
+        text = properties.decode("utf-8", "surrogateescape")
         if not self._ask("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s" % literal(self._name)):  # noqa: S608
-            text = properties.decode("utf-8", "surrogateescape")
             self._ask("CREATE DATABASE %s%s" % (quoted(self._name), text))
             self._made = True
-        self._ask("CREATE DATABASE %s%s" % (quoted(self.aside), properties.decode("utf-8", "surrogateescape")))
+        elif whole and text:
+            now = self._ask("SHOW CREATE DATABASE %s" % quoted(self._name))[0][-1]
+            self._properties = now[now.rindex("`") + 1 :]
+            self._ask("ALTER DATABASE %s%s" % (quoted(self._name), text))
+        self._ask("CREATE DATABASE %s%s" % (quoted(self.aside), text))
 
     def prepare(self, stage: str, tables: t.Sequence[str], views: t.Sequence[str]) -> None:
         """Find out what makes room for the tables of ``stage``, and for the ``views``; keep the text of what is dropped."""
@@ -69,6 +75,8 @@ class Live:
             self._made = False
             return
         statements = ["SET foreign_key_checks = 0"]
+        if self._properties:
+            statements.append("ALTER DATABASE %s%s" % (quoted(self._name), self._properties))
         if self._saved:
             now = self._objects()
             statements += ["DROP %s IF EXISTS %s" % (kind, self._of(name)) for kind, name in sorted(now - self._before)]

@@ -93,7 +93,7 @@ class MysqlRestoring:
         for name, live in self._live_names.items():
             state = Live(server, live, self._aside_names[name], self._delete)
             self._lives.append(state)
-            state.make(self._sections.properties(name))
+            state.make(self._sections.properties(name), bool(self._sections.of(name, "database")))
             state.prepare(self._stage_names[name], self._sections.names(name, *TABLES), self._sections.names(name, "views"))
         swap(server, self._lives)
         for name, live in self._live_names.items():
