@@ -51,6 +51,90 @@ options:
             one left.'
         type: bool
         default: false
+      retention:
+        description:
+          - Which backups C(prune) keeps on this store, instead of what the job says.
+        type: dict
+        suboptions:
+          keep_last:
+            description:
+              - Keep the newest backups, this many.
+            type: int
+          keep_hourly:
+            description:
+              - Keep the newest backup of each of the last hours that have one, this many.
+            type: int
+          keep_daily:
+            description:
+              - Keep the newest backup of each of the last days that have one, this many.
+            type: int
+          keep_weekly:
+            description:
+              - Keep the newest backup of each of the last ISO weeks that have one, this many.
+            type: int
+          keep_monthly:
+            description:
+              - Keep the newest backup of each of the last months that have one, this many.
+            type: int
+          keep_yearly:
+            description:
+              - Keep the newest backup of each of the last years that have one, this many.
+            type: int
+          keep_within:
+            description:
+              - Keep every backup that is younger than this.
+            type: str
+          min_keep:
+            description:
+              - Never go below this many backups, whatever the other rules say.
+            type: int
+            default: 1
+          max_delete:
+            description:
+              - 'The most that one run may remove from a store, a number of backups or a share of all that are there. A run
+                that would remove more removes nothing and fails, until somebody has looked at it. Without it there is no
+                limit: a job that is pruned more seldom than it is backed up loses most of its backups each time.'
+              - For example V(50%).
+            type: str
+          tags:
+            description:
+              - Rules for the backups of one tag. They are then kept by these rules alone.
+            type: list
+            elements: dict
+            suboptions:
+              name:
+                description:
+                  - The tag.
+                type: str
+                required: true
+              keep_last:
+                description:
+                  - Keep the newest backups, this many.
+                type: int
+              keep_hourly:
+                description:
+                  - Keep the newest backup of each of the last hours that have one, this many.
+                type: int
+              keep_daily:
+                description:
+                  - Keep the newest backup of each of the last days that have one, this many.
+                type: int
+              keep_weekly:
+                description:
+                  - Keep the newest backup of each of the last ISO weeks that have one, this many.
+                type: int
+              keep_monthly:
+                description:
+                  - Keep the newest backup of each of the last months that have one, this many.
+                type: int
+              keep_yearly:
+                description:
+                  - Keep the newest backup of each of the last years that have one, this many.
+                type: int
+              keep_within:
+                description:
+                  - Keep every backup that is younger than this.
+                type: str
       ftp:
         description:
           - A folder on an FTP server, with TLS unless it is told otherwise.

@@ -21,6 +21,7 @@ from _engine.job import Config, StoreConfig, parse_config
 from _engine.operations.backup import backup
 from _engine.operations.backup_result import BackupResult
 from _engine.operations.place import open_store
+from _engine.operations.prune import prune
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.verify import verify
 
@@ -223,3 +224,13 @@ def test_what_a_store_that_is_away_may_have_is_still_missed(tmp_path: Path, far:
     result = take(config)
     assert {c.id for c in result.completed if c.store == "far"} == {first.id}
     assert {c.store for c in result.completed} == {"far", "disk"}
+
+
+def test_a_store_has_its_own_retention(tmp_path: Path) -> None:
+    config = configured(tmp_path, "disk", "far", far={"retention": {"keep_last": 3}}, retention={"keep_last": 1})
+    ids = [take(config).id for _ in range(4)]
+    pruned = prune(config, config.jobs[0])
+    assert pruned.error is None
+    kept = {s.store: [v.id for v in s.verdicts if v.keep] for s in pruned.stores}
+    assert sorted(kept["disk"]) == ids[-1:] and sorted(kept["far"]) == ids[-3:]
+    assert len(list((tmp_path / "far/web1/app").glob("*-*.json"))) == 3

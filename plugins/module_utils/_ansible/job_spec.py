@@ -374,6 +374,34 @@ SPEC: t.Dict[str, t.Any] = {
             "stall_timeout": {"type": "str", "default": "15m"},
             "wait": {"type": "bool", "default": False},
             "write_only": {"type": "bool", "default": False},
+            "retention": {
+                "type": "dict",
+                "options": {
+                    "keep_last": {"type": "int"},
+                    "keep_hourly": {"type": "int"},
+                    "keep_daily": {"type": "int"},
+                    "keep_weekly": {"type": "int"},
+                    "keep_monthly": {"type": "int"},
+                    "keep_yearly": {"type": "int"},
+                    "keep_within": {"type": "str"},
+                    "min_keep": {"type": "int", "default": 1},
+                    "max_delete": {"type": "str"},
+                    "tags": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "name": {"type": "str", "required": True},
+                            "keep_last": {"type": "int"},
+                            "keep_hourly": {"type": "int"},
+                            "keep_daily": {"type": "int"},
+                            "keep_weekly": {"type": "int"},
+                            "keep_monthly": {"type": "int"},
+                            "keep_yearly": {"type": "int"},
+                            "keep_within": {"type": "str"},
+                        },
+                    },
+                },
+            },
             "ftp": {
                 "type": "dict",
                 "options": {

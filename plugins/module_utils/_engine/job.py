@@ -205,6 +205,12 @@ STORE = (
         " A run relies on what the host itself has recorded of earlier ones, and cannot take back what a failed one left.",
         default=False,
     ),
+    Option(
+        "retention",
+        "dict",
+        "Which backups C(prune) keeps on this store, instead of what the job says.",
+        options=RETENTION,
+    ),
 )
 
 NOTIFIER = (
@@ -220,7 +226,7 @@ NOTIFIER = (
 )
 
 # Of a store, whatever its driver.
-_COMMON = ("bandwidth_limit", "retries", "stall_timeout", "wait", "write_only")
+_COMMON = ("bandwidth_limit", "retries", "stall_timeout", "wait", "write_only", "retention")
 
 CONFIG = (
     Option("host", "host", "The name under which this host's backups are stored. It is never guessed.", required=True),
@@ -277,6 +283,7 @@ class StoreConfig:
     stall_timeout: int = 900
     wait: bool = False
     write_only: bool = False
+    retention: t.Optional[t.Dict[str, t.Any]] = None
 
 
 @dataclass(frozen=True)

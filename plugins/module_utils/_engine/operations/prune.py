@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import typing as t
 from dataclasses import dataclass, field
@@ -103,8 +104,10 @@ def prune(
         catalogs = [open_catalog(config, job.name, name) for name in names]
         with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job.name, job.lock_timeout):
             for catalog in catalogs:
-                limit = max_delete or job.retention.get("max_delete")
-                _prune_store(catalog, job, now or utc_now(), limit, orphans, result, progress)
+                own = config.store(catalog.store.name).retention
+                ruled = job if own is None else dataclasses.replace(job, retention=own)
+                limit = max_delete or ruled.retention.get("max_delete")
+                _prune_store(catalog, ruled, now or utc_now(), limit, orphans, result, progress)
     except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
     with uninterrupted():
