@@ -23,8 +23,9 @@ from deltas import DELTAS
 from increments import INCREMENTS
 from measuring import FailedError, Usage, run, stored_bytes
 from sealed import SEALED
+from volumes import VOLUMES
 
-ALL = {**FIRST_DAY, **INCREMENTS, **DELTAS, **SEALED}
+ALL = {**FIRST_DAY, **INCREMENTS, **DELTAS, **SEALED, **VOLUMES}
 SLOW_RUNS = 3
 
 # Where outputs lie that are of no more use.
