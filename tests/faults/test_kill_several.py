@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SIGKILL while several stores are written to: each has whole backups only, nothing is left of the spool, the next run succeeds."""
+"""SIGKILL while two stores are written to: each has whole backups only, no spool is left, and the next run succeeds."""
 
 from __future__ import annotations
 
