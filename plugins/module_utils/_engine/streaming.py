@@ -16,7 +16,7 @@ from .errors import FleetBackupError, SourceError
 from .interruption import deferred
 from .private import write_all
 from .process import GRACE, Finished, Tail, end, start
-from .system import read_into
+from .system import read_into, widen_pipe
 
 _READ = 1 << 16
 
@@ -76,6 +76,9 @@ class Child:
             self._errors = Tail(self._child.stderr)
             if not self._reads:
                 self._output = Tail(self._child.stdout)
+            for pipe in (self._child.stdin, self._child.stdout):
+                if pipe is not None:
+                    widen_pipe(pipe.fileno())
             self._patience.start()
         except BaseException:
             self.__exit__()

@@ -31,6 +31,7 @@ if os.name == "nt":
         sync_folder,
         user_id,
         user_name,
+        widen_pipe,
     )
 else:
     from .posix import (
@@ -55,6 +56,7 @@ else:
         sync_folder,
         user_id,
         user_name,
+        widen_pipe,
     )
 
 __all__ = [
@@ -79,4 +81,5 @@ __all__ = [
     "sync_folder",
     "user_id",
     "user_name",
+    "widen_pipe",
 ]

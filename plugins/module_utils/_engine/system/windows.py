@@ -63,6 +63,10 @@ def read_into(fd: int, buffer: memoryview) -> int:
     return len(data)
 
 
+def widen_pipe(fd: int) -> None:
+    """Windows decides that when a pipe is made."""
+
+
 def sync_folder(path: str) -> None:
     """Windows has no handle to sync a folder by; NTFS journals its metadata."""
 
