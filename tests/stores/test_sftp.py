@@ -105,6 +105,12 @@ def test_a_server_that_is_restarted_meanwhile(server, connection):
     assert store.leftover_bytes("web1") == 0
 
 
+def test_a_host_key_that_is_none(server):
+    for key in ("ssh-ed25519 AAAA", "ssh-what AAAAC3NzaC1lZDI1NTE5AAAAI", "ssh-ed25519 ????"):
+        with pytest.raises(ConfigurationError, match="host_key"):
+            opened(server, host_key=key).check()
+
+
 def test_what_cannot_be():
     base = {"host": "-oProxyCommand=true", "path": "x", "connection": "ssh", "password": "p", "host_key": "AAAA"}
     problems = SftpStore.check_options(base)

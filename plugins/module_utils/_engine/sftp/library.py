@@ -98,7 +98,6 @@ class Transport:
                 banner_timeout=account.timeout,
                 sock=_Socket(account),
                 auth_timeout=account.timeout,
-                channel_timeout=account.timeout,
                 allow_agent=account.agent and not given,
                 look_for_keys=not given,
                 transport_factory=_fast,
@@ -244,12 +243,8 @@ def _paramiko(account: Account) -> t.Any:
 def _know(paramiko: t.Any, client: t.Any, account: Account) -> t.Set[str]:
     """Tell paramiko which host keys are right. Returns those that are revoked, as base64."""
     if account.host_key:
-        kind, text = account.host_key.split()[:2]
-        try:
-            key = paramiko.PKey.from_type_string(kind, base64.b64decode(text, validate=True))
-        except (paramiko.SSHException, ValueError, IndexError) as error:
-            raise ConfigurationError("%s: host_key is not the public key of a host: %s" % (account.store, error)) from None
-        client.get_host_keys().add(account.address, key.get_name(), key)
+        if not _know_line(paramiko, client.get_host_keys(), "%s %s" % (account.address, account.host_key)):
+            raise ConfigurationError("%s: host_key is not the public key of a host" % account.store)
         return set()
     given = account.known_hosts
     revoked: t.Set[str] = set()
@@ -272,14 +267,17 @@ def _know(paramiko: t.Any, client: t.Any, account: Account) -> t.Set[str]:
     return revoked
 
 
-def _know_line(paramiko: t.Any, known: t.Any, line: str) -> None:
-    """As ssh does, pass over a line that is of no use."""
+def _know_line(paramiko: t.Any, known: t.Any, line: str) -> bool:
+    """Take a line of a file of known hosts. As ssh does, pass over one that is of no use; False then."""
     try:
         entry = paramiko.hostkeys.HostKeyEntry.from_line(line)
-    except (paramiko.hostkeys.InvalidHostKey, paramiko.SSHException):
-        return
-    for name in entry.hostnames if entry else ():
+    except (paramiko.hostkeys.InvalidHostKey, paramiko.SSHException, ValueError):
+        return False
+    if entry is None:
+        return False
+    for name in entry.hostnames:
         known.add(name, entry.key.get_name(), entry.key)
+    return True
 
 
 def _fast(*arguments: t.Any, **options: t.Any) -> t.Any:
