@@ -107,6 +107,49 @@ options:
                 It takes as long as reading the backup once.
             type: bool
             default: false
+      rclone:
+        description:
+          - Any remote of a configuration of rclone (OneDrive, Azure, B2, WebDAV, ...), through the program C(rclone).
+        type: dict
+        suboptions:
+          remote:
+            description:
+              - 'The remote and the folder in it. The remote stands in the configuration of rclone, or in its environment.
+                What it needs does not belong here: every user of the host would see it.'
+              - For example V(onedrive:backups).
+            type: str
+            required: true
+          config:
+            description:
+              - 'The configuration of rclone. Default: that of the user.'
+              - For example V(/etc/fleet-backup/rclone.conf).
+            type: path
+          config_password:
+            description:
+              - What the configuration is encrypted with.
+            type: str
+          config_password_file:
+            description:
+              - The same, read from this file.
+            type: path
+          config_password_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          config_password_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          program:
+            description:
+              - The program, if it is not called rclone or not on the path.
+            type: str
+            default: rclone
+          timeout:
+            description:
+              - How long to wait for an answer that does not come.
+            type: str
+            default: 5m
       s3:
         description:
           - A bucket of Amazon S3, or of any server or service that speaks its protocol (MinIO, Ceph, Wasabi, B2, R2, SeaweedFS,

@@ -28,8 +28,8 @@ class Place:
     features: t.FrozenSet[str] = frozenset()
     #: The size of an object that goes in many parts or packets.
     huge = 24 * MIB
-    #: So much of an object, never committed, leaves something on the server.
-    abandoned = 1 * MIB
+    #: The server itself throws away what comes of an upload whose client dies.
+    forgets = False
     #: Options that make the driver give up soon on a server that does not answer.
     impatient: Options = {}
     #: Odd names that a server of this kind cannot hold at all, whatever the driver does.

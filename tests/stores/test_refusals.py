@@ -45,7 +45,7 @@ def test_free_space(place):
 
 def test_the_options_are_declared(place):
     driver = type(place.store())
-    assert driver.confirms in ("read", "checksum", "sync", "size")
+    assert place.store().confirms in ("read", "checksum", "sync", "size")
     for option in driver.OPTIONS:
         assert option.help.endswith(".")
         assert not (option.secret and option.default)

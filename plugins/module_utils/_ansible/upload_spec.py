@@ -35,6 +35,19 @@ SPEC: t.Dict[str, t.Any] = {
                 "type": "dict",
                 "options": {"path": {"type": "path", "required": True}, "read_back": {"type": "bool", "default": False}},
             },
+            "rclone": {
+                "type": "dict",
+                "options": {
+                    "remote": {"type": "str", "required": True},
+                    "config": {"type": "path"},
+                    "config_password": {"type": "str", "no_log": True},
+                    "config_password_file": {"type": "path", "no_log": False},
+                    "config_password_env": {"type": "str", "no_log": False},
+                    "config_password_credential": {"type": "str", "no_log": False},
+                    "program": {"type": "str", "default": "rclone"},
+                    "timeout": {"type": "str", "default": "5m"},
+                },
+            },
             "s3": {
                 "type": "dict",
                 "options": {
@@ -95,8 +108,8 @@ SPEC: t.Dict[str, t.Any] = {
                 },
             },
         },
-        "required_one_of": [["ftp", "local", "s3", "sftp"]],
-        "mutually_exclusive": [["ftp", "local", "s3", "sftp"]],
+        "required_one_of": [["ftp", "local", "rclone", "s3", "sftp"]],
+        "mutually_exclusive": [["ftp", "local", "rclone", "s3", "sftp"]],
     },
     "key": {"type": "str"},
     "replace": {"type": "bool", "default": False},

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
-NAMES: t.Tuple[str, ...] = ("ftp", "local", "s3", "sftp")
+NAMES: t.Tuple[str, ...] = ("ftp", "local", "rclone", "s3", "sftp")
 
 
 def load(driver: str) -> t.Type[Store]:
@@ -25,6 +25,10 @@ def load(driver: str) -> t.Type[Store]:
         from .local import LocalStore
 
         return LocalStore
+    if driver == "rclone":
+        from .rclone import RcloneStore
+
+        return RcloneStore
     if driver == "s3":
         from .s3 import S3Store
 
