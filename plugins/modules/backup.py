@@ -202,7 +202,10 @@ def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
     )
 
 
-def _diff(result: Result) -> t.List[t.Dict[str, str]]:
+def _diff(result: Result) -> t.Union[t.Dict[str, str], t.List[t.Dict[str, str]]]:
+    """Of a job of tenants one for each."""
+    if isinstance(result, BackupResult):
+        return _diff_of(result)
     return [_diff_of(part) for part in parts(result) if isinstance(part, BackupResult)]
 
 
