@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ..errors import MissingDependencyError, SourceError
+from ..errors import SourceError
+from .api import Api, Container, NotFoundByDaemonError
 
 _DEFAULT = "unix:///var/run/docker.sock"
 _UNIX = "unix://"
-
-# A request to the daemon that takes longer than this has failed.
-_ANSWER_SECONDS = 60
 
 _PROJECT_LABEL = "com.docker.compose.project"
 
@@ -46,7 +45,7 @@ class Daemon:
     """The daemon at ``host``, or the one that the environment names. To be closed.
 
     Volumes are read and written through the file system; so it must be this host's own, behind a unix socket. Raises
-    MissingDependencyError, SourceError; so do the methods.
+    SourceError; so do the methods.
     """
 
     def __init__(self, host: t.Optional[str] = None) -> None:
@@ -57,9 +56,9 @@ class Daemon:
                 " unix socket, and not %s; run the job on that host" % address
             )
         self.socket = address[len(_UNIX) :]
-        self._docker = _library()
+        self._api = Api(self.socket)
         with self._told("cannot be reached"):
-            self._client = self._docker.DockerClient(base_url=address, timeout=_ANSWER_SECONDS)
+            self._api.get("/version")
 
     def __enter__(self) -> Daemon:
         return self
@@ -68,27 +67,28 @@ class Daemon:
         self.close()
 
     def close(self) -> None:
-        self._client.close()
+        return
 
     def volume(self, name: str) -> t.Optional[Volume]:
         """The volume of that name; None when there is none."""
         with self._told("does not tell of volume %s" % name):
             try:
-                return _volume(self._client.volumes.get(name).attrs)
-            except self._docker.errors.NotFound:
+                return _volume(self._api.get("/volumes/%s" % name))
+            except NotFoundByDaemonError:
                 return None
 
     def find(self, project: t.Optional[str], labels: t.Sequence[str]) -> t.List[Volume]:
         """The volumes of a compose project, or with all these labels, sorted by name."""
         wanted = [*labels, *(["%s=%s" % (_PROJECT_LABEL, project)] if project else [])]
         with self._told("does not list its volumes"):
-            found = self._client.volumes.list(filters={"label": wanted})
-        return sorted((_volume(volume.attrs) for volume in found), key=lambda volume: volume.name)
+            found = self._api.get("/volumes", filters=json.dumps({"label": wanted}))["Volumes"] or []
+        return sorted(map(_volume, found), key=lambda volume: volume.name)
 
     def create(self, name: str, driver: str, options: t.Mapping[str, str], labels: t.Mapping[str, str]) -> Volume:
         """Make a volume."""
         with self._told("cannot make the volume %s" % name):
-            self._client.volumes.create(name, driver=driver, driver_opts=dict(options), labels=dict(labels))
+            description = {"Name": name, "Driver": driver, "DriverOpts": dict(options), "Labels": dict(labels)}
+            self._api.post("/volumes/create", description)
         made = self.volume(name)
         if made is None:
             raise SourceError("the Docker daemon made the volume %s, and does not know it" % name)
@@ -98,36 +98,39 @@ class Daemon:
         """Remove a volume. One that is gone is fine."""
         with self._told("cannot remove the volume %s" % name):
             try:
-                self._client.volumes.get(name).remove()
-            except self._docker.errors.NotFound:
+                self._api.delete("/volumes/%s" % name)
+            except NotFoundByDaemonError:
                 return
 
-    def container(self, name: str) -> t.Any:
+    def container(self, name: str) -> t.Optional[Container]:
         """The container of that name or id; None when there is none."""
         with self._told("does not tell of container %s" % name):
             try:
-                return self._client.containers.get(name)
-            except self._docker.errors.NotFound:
+                return Container(self._api, self._api.get("/containers/%s/json" % name))
+            except NotFoundByDaemonError:
                 return None
 
-    def users(self, volumes: t.Iterable[str]) -> t.List[t.Any]:
+    def users(self, volumes: t.Iterable[str]) -> t.List[Container]:
         """The containers that run, or are paused, and use one of the volumes, each once, sorted by name."""
-        found: t.Dict[str, t.Any] = {}
+        found: t.Dict[str, Container] = {}
         with self._told("does not list its containers"):
             for name in volumes:
-                for container in self._client.containers.list(filters={"volume": name}, ignore_removed=True):
+                for listed in self._api.get("/containers/json", filters=json.dumps({"volume": [name]})):
+                    container = self.container(listed["Id"])
+                    if container is None:
+                        continue
                     mounts = container.attrs.get("Mounts") or []
                     if any(mount.get("Type") == "volume" and mount.get("Name") == name for mount in mounts):
                         found[container.id] = container
-        return sorted(found.values(), key=lambda container: str(container.name))
+        return sorted(found.values(), key=lambda container: container.name)
 
     @contextlib.contextmanager
     def asked(self, what: str) -> t.Iterator[None]:
         """Around a request for a container: what goes wrong is a SourceError that says what could not be done."""
         try:
             yield
-        except (self._docker.errors.DockerException, OSError) as error:
-            raise SourceError("%s: %s" % (what, getattr(error, "explanation", None) or error)) from None
+        except OSError as error:
+            raise SourceError("%s: %s" % (what, error)) from None
 
     def _told(self, what: str) -> t.ContextManager[None]:
         return self.asked("the Docker daemon at %s%s %s" % (_UNIX, self.socket, what))
@@ -137,14 +140,3 @@ def _volume(attrs: t.Mapping[str, t.Any]) -> Volume:
     return Volume(
         attrs["Name"], attrs["Driver"], attrs.get("Mountpoint") or "", attrs.get("Options") or {}, attrs.get("Labels") or {}
     )
-
-
-def _library() -> t.Any:
-    try:
-        import docker
-        import docker.errors
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the Python package docker, which the source docker_volume needs, cannot be imported: %s" % error
-        ) from None
-    return docker
