@@ -40,7 +40,7 @@ def needed(config: Config) -> t.List[str]:
 
     modules: t.Set[str] = set()
     for store in config.stores:
-        modules.update(stores.load(store.driver).requires)
+        modules.update(stores.load(store.driver).needs(store.options))
     for notifier in config.notifiers:
         modules.update(notifiers.load(notifier.driver).requires)
     for job in config.jobs:

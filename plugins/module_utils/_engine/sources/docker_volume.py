@@ -64,7 +64,6 @@ class DockerVolumeSource(Source):
         *(option for option in FilesSource.OPTIONS if option.name in _SHARED),
     )
     shape = "tree"
-    requires = ("docker",)
     roots_are_paths = False
     restore_note = (
         "Each folder there is a volume. Make it if it is missing (docker volume create NAME), stop the containers that use it,"

@@ -96,6 +96,11 @@ class Store:
         """Problems that one option alone cannot tell, each beginning with the option's name."""
         return []
 
+    @classmethod
+    def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
+        """Third-party modules that it imports with these options."""
+        return cls.requires
+
     def put(self, key: str) -> Upload:
         """Begin a new object. An existing key is refused, at the latest by commit(): nothing is ever overwritten."""
         raise NotImplementedError

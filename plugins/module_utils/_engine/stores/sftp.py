@@ -96,6 +96,10 @@ class SftpStore(Store):
         ),
     )
 
+    @classmethod
+    def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
+        return () if options["connection"] == "ssh" else cls.requires
+
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
         self.path = posixpath.normpath(options["path"])
