@@ -14,9 +14,14 @@ import jobs
 import pytest
 import trees
 
+from _engine.age.keys import keygen
 from _engine.job import Config, parse_config
+from _engine.keyring import open_keyring
 from _engine.operations.backup import backup
+from _engine.operations.listing import list_backups
+from _engine.operations.prune import prune
 from _engine.operations.restore import RestoreRequest, restore
+from _engine.operations.verify import verify
 from _engine.parents import choose_parent
 from _engine.result import utc_now
 
@@ -82,7 +87,14 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
     rng = random.Random(seed)
     root = tmp_path / "tree"
     trees.make_tree(root, seed, odd=False, entries=30)
-    shape = rng.choice(({"format": "zip"}, {"compression": {"algorithm": "gzip"}}, {}, {}))
+    shape = dict(rng.choice(({"format": "zip"}, {"compression": {"algorithm": "gzip"}}, {}, {})))
+    identity, recipient = keygen()
+    (tmp_path / "identity").write_text(identity)
+    (tmp_path / "identity").chmod(0o600)
+    keyring = open_keyring(identity_files=[str(tmp_path / "identity")])
+    if rng.random() < 0.3:
+        shape["encryption"] = {"recipients": [recipient]}
+    shape["retention"] = rng.choice(({"keep_last": 2}, {"keep_last": 4, "min_keep": 3}, {"keep_daily": 1, "keep_last": 1}, {}))
     detect = rng.choice(("times", "times", "checksum"))
     # Trees as small as these lose most of their bytes with one file.
     config = jobs.configure(tmp_path, jobs.files(root, detect=detect), guard={"enabled": False}, **shape)
@@ -94,8 +106,15 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
         result = jobs.take(config, kind=rng.choice(("full", "differential", "incremental", "incremental")))
         assert result.outcome == "success", result.warnings
         moments[result.id or ""] = trees.snapshot(root)
+        if rng.random() < 0.3:
+            pruned = prune(config, config.jobs[0])
+            assert pruned.error is None, pruned.error
+            for backup_id in pruned.deleted:
+                del moments[backup_id]
+    assert verify(config, keyring=keyring).outcome == "success"
+    assert [b.id for b in list_backups(config).jobs[0].backups] == sorted(moments, reverse=True)
     for number, (backup_id, moment) in enumerate(moments.items()):
-        assert trees.differences(moment, restored(config, backup_id, tmp_path / ("out%d" % number))) == []
+        assert trees.differences(moment, restored(config, backup_id, tmp_path / ("out%d" % number), keyring=keyring)) == []
 
 
 @pytest.mark.parametrize("seed", range(8))
