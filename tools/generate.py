@@ -160,7 +160,7 @@ def _documentation(options: t.Sequence[Option], place: str = "", required: bool 
 
     def whole(found: re.Match[str]) -> str:
         # Ansible wants the whole path of an option; a declaration can only name its neighbours.
-        return "O(%s%s)" % (place if found.group(1) in siblings else "", found.group(1))
+        return "O(%s%s)" % (place if found.group(1).partition("=")[0] in siblings else "", found.group(1))
 
     docs: t.Dict[str, t.Any] = {}
     for option in written(options):
@@ -169,7 +169,7 @@ def _documentation(options: t.Sequence[Option], place: str = "", required: bool 
             entry["description"].append("For example V(%s)." % option.example)
         entry.update((key, value) for key, value in _spec_option(option, required).items() if key in _DOCUMENTED)
         if option.options or option.drivers:
-            below = "%s%s." % (place, option.name)
+            below = "%s%s%s." % (place, option.name, "[]" if option.type == "list" else "")
             entry["suboptions"] = _documentation(option.options, below)
             drivers = _drivers(option.drivers)
             for name, own in drivers.items():

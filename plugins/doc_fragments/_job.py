@@ -161,7 +161,7 @@ options:
                 type: int
               user:
                 description:
-                  - 'The role to connect as. Default: the one called like the user who runs the programs (O(job.sources.postgresql.run_as)),
+                  - 'The role to connect as. Default: the one called like the user who runs the programs (O(job.sources[].postgresql.run_as)),
                     as a socket with peer authentication asks for.'
                   - For example V(postgres).
                 type: str
@@ -228,14 +228,14 @@ options:
                 type: str
               docker_host:
                 description:
-                  - 'The Docker daemon that runs the O(job.sources.postgresql.container). Default: as the environment (C(DOCKER_HOST))
+                  - 'The Docker daemon that runs the O(job.sources[].postgresql.container). Default: as the environment (C(DOCKER_HOST))
                     says, else the host''s own.'
                   - For example V(unix:///run/user/1000/docker.sock).
                 type: str
               run_as:
                 description:
                   - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
-                    runs the backup; in a O(job.sources.postgresql.container) the one that it is made for.'
+                    runs the backup; in a O(job.sources[].postgresql.container) the one that it is made for.'
                   - For example V(postgres).
                 type: str
               databases:
@@ -311,7 +311,7 @@ options:
                     type: int
                   user:
                     description:
-                      - 'The role to connect as. Default: the one called like the user who runs the programs (O(job.sources.rows.postgresql.run_as)),
+                      - 'The role to connect as. Default: the one called like the user who runs the programs (O(job.sources[].rows.postgresql.run_as)),
                         as a socket with peer authentication asks for.'
                       - For example V(postgres).
                     type: str
@@ -379,14 +379,14 @@ options:
                     type: str
                   docker_host:
                     description:
-                      - 'The Docker daemon that runs the O(job.sources.rows.postgresql.container). Default: as the environment
+                      - 'The Docker daemon that runs the O(job.sources[].rows.postgresql.container). Default: as the environment
                         (C(DOCKER_HOST)) says, else the host''s own.'
                       - For example V(unix:///run/user/1000/docker.sock).
                     type: str
                   run_as:
                     description:
                       - 'The user that the programs run as. On the host only root can choose another one. Default: the user
-                        who runs the backup; in a O(job.sources.rows.postgresql.container) the one that it is made for.'
+                        who runs the backup; in a O(job.sources[].rows.postgresql.container) the one that it is made for.'
                       - For example V(postgres).
                     type: str
               tables:
@@ -427,7 +427,7 @@ options:
                 type: str
               tenant:
                 description:
-                  - The one tenant whose rows are backed up. Set by itself where O(job.sources.rows.tenants) lists them.
+                  - The one tenant whose rows are backed up. Set by itself where O(job.sources[].rows.tenants) lists them.
                 type: str
               overlap:
                 description:
@@ -458,12 +458,12 @@ options:
                 elements: str
               project:
                 description:
-                  - 'Instead of O(job.sources.docker_volume.volumes): all volumes of this compose project.'
+                  - 'Instead of O(job.sources[].docker_volume.volumes): all volumes of this compose project.'
                   - For example V(moodle).
                 type: str
               labels:
                 description:
-                  - 'Instead of O(job.sources.docker_volume.volumes): all volumes that have these labels, each C(name) or
+                  - 'Instead of O(job.sources[].docker_volume.volumes): all volumes that have these labels, each C(name) or
                     C(name=value).'
                   - For example V(['backup=yes']).
                 type: list
@@ -626,7 +626,7 @@ options:
                 type: str
               password:
                 description:
-                  - The password of O(job.sources.mysql.user).
+                  - The password of O(job.sources[].mysql.user).
                 type: str
               password_file:
                 description:
@@ -642,7 +642,7 @@ options:
                 type: str
               tls:
                 description:
-                  - Insist on TLS. The certificate is checked only with O(job.sources.mysql.tls_ca).
+                  - Insist on TLS. The certificate is checked only with O(job.sources[].mysql.tls_ca).
                 type: bool
                 default: false
               tls_ca:
@@ -683,14 +683,14 @@ options:
                 type: str
               docker_host:
                 description:
-                  - 'The Docker daemon that runs the O(job.sources.mysql.container). Default: as the environment (C(DOCKER_HOST))
+                  - 'The Docker daemon that runs the O(job.sources[].mysql.container). Default: as the environment (C(DOCKER_HOST))
                     says, else the host''s own.'
                   - For example V(unix:///run/user/1000/docker.sock).
                 type: str
               run_as:
                 description:
                   - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
-                    runs the backup; in a O(job.sources.mysql.container) the one that it is made for.'
+                    runs the backup; in a O(job.sources[].mysql.container) the one that it is made for.'
                   - For example V(postgres).
                 type: str
           command:
@@ -770,14 +770,14 @@ options:
                 type: str
               docker_host:
                 description:
-                  - 'The Docker daemon that runs the O(job.sources.command.container). Default: as the environment (C(DOCKER_HOST))
+                  - 'The Docker daemon that runs the O(job.sources[].command.container). Default: as the environment (C(DOCKER_HOST))
                     says, else the host''s own.'
                   - For example V(unix:///run/user/1000/docker.sock).
                 type: str
               run_as:
                 description:
                   - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
-                    runs the backup; in a O(job.sources.command.container) the one that it is made for.'
+                    runs the backup; in a O(job.sources[].command.container) the one that it is made for.'
                   - For example V(postgres).
                 type: str
           redis:
@@ -797,7 +797,7 @@ options:
                 default: 6379
               socket:
                 description:
-                  - 'Instead of O(job.sources.redis.host) and O(job.sources.redis.port): its unix socket.'
+                  - 'Instead of O(job.sources[].redis.host) and O(job.sources[].redis.port): its unix socket.'
                   - For example V(/run/redis/redis-server.sock).
                 type: path
               username:
@@ -840,8 +840,8 @@ options:
                   - save
               data_dir:
                 description:
-                  - 'The server''s data folder, for restoring into it; in a O(job.sources.redis.container), as that sees it.
-                    Default: as the server said.'
+                  - 'The server''s data folder, for restoring into it; in a O(job.sources[].redis.container), as that sees
+                    it. Default: as the server said.'
                   - For example V(/var/lib/redis).
                 type: path
               redis_cli:
@@ -863,14 +863,14 @@ options:
                 type: str
               docker_host:
                 description:
-                  - 'The Docker daemon that runs the O(job.sources.redis.container). Default: as the environment (C(DOCKER_HOST))
+                  - 'The Docker daemon that runs the O(job.sources[].redis.container). Default: as the environment (C(DOCKER_HOST))
                     says, else the host''s own.'
                   - For example V(unix:///run/user/1000/docker.sock).
                 type: str
               run_as:
                 description:
                   - 'The user that the programs run as. On the host only root can choose another one. Default: the user who
-                    runs the backup; in a O(job.sources.redis.container) the one that it is made for.'
+                    runs the backup; in a O(job.sources[].redis.container) the one that it is made for.'
                   - For example V(postgres).
                 type: str
       stores:
@@ -1185,13 +1185,13 @@ options:
             type: str
           weekday:
             description:
-              - 'With O(job.schedules.at), the days of the week, separated by commas: sunday, monday, tuesday, wednesday,
-                thursday, friday, saturday. Without it, or O(job.schedules.day), every day.'
+              - 'With O(job.schedules[].at), the days of the week, separated by commas: sunday, monday, tuesday, wednesday,
+                thursday, friday, saturday. Without it, or O(job.schedules[].day), every day.'
               - For example V(monday,thursday).
             type: str
           day:
             description:
-              - With O(job.schedules.at), the day of the month. Months without that day are left out.
+              - With O(job.schedules[].at), the day of the month. Months without that day are left out.
             type: int
           every:
             description:
@@ -1211,12 +1211,12 @@ options:
           splay:
             description:
               - Start within this time after that, each host at a moment of its own that stays the same, so that a fleet does
-                not hit a store at once. Not with O(job.schedules.cron).
+                not hit a store at once. Not with O(job.schedules[].cron).
             type: str
             default: 0s
           tag:
             description:
-              - 'The tag of the backup. Default: with O(job.schedules.at), C(daily), C(weekly) or C(monthly); else C(scheduled).'
+              - 'The tag of the backup. Default: with O(job.schedules[].at), C(daily), C(weekly) or C(monthly); else C(scheduled).'
             type: str
           kind:
             description:
@@ -1299,8 +1299,7 @@ options:
         default: 15m
       wait:
         description:
-          - Slow the run down when the store falls behind by more than O(jobs[].spool_size), instead of leaving it out of
-            the run.
+          - Slow the run down when the store falls behind by more than C(spool_size), instead of leaving it out of the run.
         type: bool
         default: false
       write_only:
@@ -1442,7 +1441,7 @@ options:
             description:
               - 'How the connection is protected: V(explicit), TLS begins on the usual port (AUTH TLS); V(implicit), TLS from
                 the first byte on; V(none), everything goes in the clear, the password first, and bytes that are changed on
-                their way are not noticed without O(stores.ftp.read_back).'
+                their way are not noticed without O(stores[].ftp.read_back).'
             type: str
             default: explicit
             choices:
@@ -1608,7 +1607,8 @@ options:
             type: str
           path_style:
             description:
-              - 'Name the bucket in the path and not in the host name. Default: as soon as O(stores.s3.endpoint_url) is given.'
+              - 'Name the bucket in the path and not in the host name. Default: as soon as O(stores[].s3.endpoint_url) is
+                given.'
             type: bool
           ca_bundle:
             description:
@@ -1664,7 +1664,7 @@ options:
             type: str
           object_lock_mode:
             description:
-              - 'Lock new objects, so that nobody can remove them for O(stores.s3.object_lock_days): V(governance) but people
+              - 'Lock new objects, so that nobody can remove them for O(stores[].s3.object_lock_days): V(governance) but people
                 with a special permission, V(compliance) nobody at all. The bucket must have been made for it.'
             type: str
             choices:
@@ -1681,7 +1681,8 @@ options:
         suboptions:
           host:
             description:
-              - 'The server: its name or address; with O(connection=ssh) also a name in the user''s configuration of ssh.'
+              - 'The server: its name or address; with O(stores[].sftp.connection=ssh) also a name in the user''s configuration
+                of ssh.'
               - For example V(backup.example.org).
             type: str
             required: true
@@ -1707,7 +1708,7 @@ options:
             type: path
           passphrase:
             description:
-              - The passphrase of O(stores.sftp.key_file).
+              - The passphrase of O(stores[].sftp.key_file).
             type: str
           passphrase_file:
             description:
@@ -1744,7 +1745,7 @@ options:
             default: true
           host_key:
             description:
-              - The server's public key, its type first, as ssh-keyscan prints them. Instead of O(stores.sftp.known_hosts).
+              - The server's public key, its type first, as ssh-keyscan prints them. Instead of O(stores[].sftp.known_hosts).
               - For example V(ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI...).
             type: str
           known_hosts:
@@ -1823,7 +1824,7 @@ options:
             elements: str
           from:
             description:
-              - 'The address that it comes from. Default: O(notifiers.mail.username) when that is an address.'
+              - 'The address that it comes from. Default: O(notifiers[].mail.username) when that is an address.'
             type: str
           preset:
             description:

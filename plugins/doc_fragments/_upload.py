@@ -306,7 +306,8 @@ options:
         suboptions:
           host:
             description:
-              - 'The server: its name or address; with O(connection=ssh) also a name in the user''s configuration of ssh.'
+              - 'The server: its name or address; with O(store.sftp.connection=ssh) also a name in the user''s configuration
+                of ssh.'
               - For example V(backup.example.org).
             type: str
             required: true

@@ -195,7 +195,7 @@ STORE = (
     Option(
         "wait",
         "bool",
-        "Slow the run down when the store falls behind by more than O(jobs[].spool_size), instead of leaving it out of the run.",
+        "Slow the run down when the store falls behind by more than C(spool_size), instead of leaving it out of the run.",
         default=False,
     ),
     Option(
