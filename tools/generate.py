@@ -114,8 +114,8 @@ def _spec_option(option: Option, required: bool = True) -> t.Dict[str, t.Any]:
         spec["choices"] = list(option.choices)
     if option.secret:
         spec["no_log"] = True
-    elif re.search("_(file|env|credential)$", option.name):
-        spec["no_log"] = False  # where a secret is, not the secret
+    elif re.search("pass|secret|token|key|_(file|env|credential)$", option.name):
+        spec["no_log"] = False  # where a secret is, or a key of a table: not a secret, though it sounds like one
     if option.type == "list":
         spec["elements"] = _ansible_type(option.elements)
     if option.options or option.drivers:

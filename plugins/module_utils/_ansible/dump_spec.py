@@ -15,7 +15,7 @@ SPEC: t.Dict[str, t.Any] = {
             "path": {"type": "path", "required": True},
             "integrity_check": {"type": "str", "default": "full", "choices": ["full", "quick"]},
             "on_corrupt": {"type": "str", "default": "failure", "choices": ["failure", "warning"]},
-            "foreign_key_check": {"type": "bool", "default": True},
+            "foreign_key_check": {"type": "bool", "default": True, "no_log": False},
             "timeout": {"type": "str", "default": "60s"},
         },
     },

@@ -28,10 +28,11 @@ def run_module(key: str, operation: Operation, *, diff: t.Optional[Diff] = None,
     except FleetBackupError as error:
         outcome = Result(key)
         outcome.fail(error)
+        diff = None
     for notice in outcome.warnings:
         module.warn(notice.message)
     answer: t.Dict[str, t.Any] = {"changed": outcome.changed, key: outcome.to_dict()}
-    if diff is not None and module._diff and type(outcome) is not Result:
+    if diff is not None and module._diff:
         answer["diff"] = diff(outcome)
     if outcome.error is not None:
         module.fail_json(msg=outcome.error["message"], error=outcome.error, **answer)

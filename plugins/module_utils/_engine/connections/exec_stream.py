@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 import threading
 import time
 import typing as t
@@ -198,7 +199,7 @@ class ExecStream:
             # Not the socket alone: the reader of the answer's head may have read the first data along with it.
             self._file = self._response.raw._fp.fp
             self._socket = self._file.raw._sock
-            plain = type(self._socket) is socket.socket
+            plain = isinstance(self._socket, socket.socket) and not isinstance(self._socket, ssl.SSLSocket)
         except AttributeError:
             plain = False
         if not plain:

@@ -47,7 +47,7 @@ class DumpResult(Result):
     facts: t.Dict[str, t.Any] = field(default_factory=dict)
 
 
-def options(drivers: t.Iterable[str] = DRIVERS) -> t.Tuple[Option, ...]:
+def options(drivers: t.Iterable[str] = tuple(DRIVERS)) -> t.Tuple[Option, ...]:
     """The options of a copy, with those of ``drivers``."""
     return tuple(Option(name, "dict", DRIVERS[name], options=tuple(load(name).OPTIONS)) for name in drivers) + _OPTIONS
 

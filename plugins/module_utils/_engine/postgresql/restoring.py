@@ -152,7 +152,8 @@ class PostgresqlRestoring:
         return recorded if isinstance(recorded, dict) else {}
 
     def _same_major(self, server: t.Mapping[str, t.Any]) -> bool:
-        return str(self._facts.get("server", "")).split(".")[0] == str(server["version"]).split(".")[0]
+        then, now = str(self._facts.get("server", "")), str(server["version"])
+        return then.partition(".")[0] == now.partition(".")[0]
 
     def _is_needless(self, part: Part, content: Content) -> bool:
         """Whether it is a database that every server has, with nothing in it."""

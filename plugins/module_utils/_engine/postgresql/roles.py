@@ -61,7 +61,7 @@ def _created(statement: bytes) -> t.Optional[bytes]:
 
 def _concerns(statement: bytes, roles: t.Collection[bytes]) -> bool:
     """Whether a statement says something of one of ``roles``."""
-    words = [(kind, word) for kind, word in tokens(statement)]
+    words = list(tokens(statement))
     texts = [word for _kind, word in words]
     if texts[:2] in ([b"CREATE", b"ROLE"], [b"ALTER", b"ROLE"]):
         return unquoted(texts[2]) in roles
