@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import typing as t
@@ -134,43 +133,6 @@ def _children(pid: int) -> t.List[int]:
         return [int(child) for child in Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
     except FileNotFoundError:
         return []
-
-
-class RcloneSftp:
-    """Another implementation of the protocol (in Go), with a password."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        keygen(root.with_name("rclone_host_key"))
-        self.port = free_port()
-        self.user, self.password = "fleet", "Sekret-1!"
-        argv = [beside_python("rclone"), "serve", "sftp", str(root), "--addr", "127.0.0.1:%d" % self.port, "--user", self.user]
-        argv += ["--key", str(root.with_name("rclone_host_key")), "--vfs-cache-mode", "writes", "--vfs-write-back", "0"]
-        argv += ["--cache-dir", str(root.with_name("rclone_cache")), "--dir-cache-time", "0s"]
-        environment = {**os.environ, "RCLONE_PASS": self.password, "RCLONE_CONFIG": os.devnull}
-        self._process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
-        wait_for(self.port, self._process)
-
-    def options(self, path: str) -> t.Dict[str, t.Any]:
-        public = self.root.with_name("rclone_host_key.pub").read_text()
-        return {
-            "host": "127.0.0.1",
-            "port": self.port,
-            "user": self.user,
-            "password": self.password,
-            "host_key": " ".join(public.split()[:2]),
-            "path": path,
-        }
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-
-def beside_python(program: str) -> str:
-    """A program that came with a Python package."""
-    own = Path(sys.executable).with_name(program)
-    return str(own) if own.exists() else program
 
 
 def keygen(path: Path, passphrase: str = "") -> None:

@@ -12,10 +12,10 @@ import pytest
 from .ftp_place import ftp_explicit, ftp_implicit, ftp_none, vsftpd
 from .place import Place
 from .registry import PLACES
-from .sftp_place import rclone_sftp, sshd
+from .sftp_place import sshd
 
 #: The servers.
-__all__ = ["ftp_explicit", "ftp_implicit", "ftp_none", "vsftpd", "rclone_sftp", "sshd"]
+__all__ = ["ftp_explicit", "ftp_implicit", "ftp_none", "vsftpd", "sshd"]
 
 
 class NONE:

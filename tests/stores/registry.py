@@ -12,7 +12,7 @@ from .local_place import LocalPlace, LocalReadBackPlace
 from .place import Place
 from .rclone_place import RcloneFolderPlace, RcloneWebdavPlace
 from .s3_place import S3Md5Place, S3Place
-from .sftp_place import SftpPlace, SftpProgramPlace, SftpRclonePlace, SftpReadBackPlace
+from .sftp_place import SftpPlace, SftpProgramPlace, SftpReadBackPlace
 
 PLACES: t.Dict[str, t.Type[Place]] = {
     "ftp": FtpPlace,
@@ -29,7 +29,6 @@ PLACES: t.Dict[str, t.Type[Place]] = {
     "sftp": SftpPlace,
     "sftp-program": SftpProgramPlace,
     "sftp-read-back": SftpReadBackPlace,
-    "sftp-rclone": SftpRclonePlace,
 }
 
 

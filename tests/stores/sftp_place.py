@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder on an SFTP server: OpenSSH through paramiko and through ssh, and rclone's server."""
+"""A folder on an SFTP server: OpenSSH through paramiko and through ssh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ssh_servers import RcloneSftp, Sshd
+from ssh_servers import Sshd
 
 from .place import Address, Options, Place
 
@@ -22,15 +22,6 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def sshd() -> t.Iterator[Sshd]:
     server = Sshd()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
-def rclone_sftp(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[RcloneSftp]:
-    root = tmp_path_factory.mktemp("rclone") / "root"
-    root.mkdir()
-    server = RcloneSftp(root)
     yield server
     server.close()
 
@@ -121,26 +112,3 @@ class SftpProgramPlace(SftpPlace):
 
     def wrong_credentials(self) -> t.Tuple[Options, str]:
         return {"key_file": str(self.server.folder / "stranger")}, "PRIVATE KEY"
-
-
-class SftpRclonePlace(_FilesPlace):
-    """Another implementation, without OpenSSH's extensions."""
-
-    driver = "sftp"
-    features = frozenset({"credentials"})
-
-    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
-        super().__init__(request, folder)
-        self.server: RcloneSftp = request.getfixturevalue("rclone_sftp")
-        self.base = self.server.root / ("place-%d" % next(_numbers))
-        self.base.mkdir()
-
-    def options(self) -> Options:
-        return self.server.options("/%s/store" % self.base.name)
-
-    @property
-    def address(self) -> Address:
-        return "127.0.0.1", self.server.port
-
-    def wrong_credentials(self) -> t.Tuple[Options, str]:
-        return {"password": "swordfish"}, "swordfish"

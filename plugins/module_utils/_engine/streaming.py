@@ -73,12 +73,13 @@ class Child:
         try:
             with deferred():  # or the child could be running, and nobody know it
                 self._child = start(self._argv, self._env, subprocess.PIPE if self._writes else subprocess.DEVNULL, self._user)
-            self._errors = Tail(self._child.stderr)
-            if not self._reads:
-                self._output = Tail(self._child.stdout)
+            # Before anybody reads: one that has ended already has its pipes closed by who does.
             for pipe in (self._child.stdin, self._child.stdout):
                 if pipe is not None:
                     widen_pipe(pipe.fileno())
+            self._errors = Tail(self._child.stderr)
+            if not self._reads:
+                self._output = Tail(self._child.stdout)
             self._patience.start()
         except BaseException:
             self.__exit__()
