@@ -68,7 +68,7 @@ class RcloneWebdavPlace(RcloneFolderPlace):
             "--addr",
             "127.0.0.1:%d" % self._port,
             "--dir-cache-time",
-            "0s",
+            "1ms",
             "--config",
             os.devnull,
         ]

@@ -10,7 +10,7 @@ import pytest
 from .ftp_place import FtpClearPlace, FtpImplicitPlace, FtpPlace, FtpReadBackPlace, VsftpdPlace
 from .local_place import LocalPlace, LocalReadBackPlace
 from .place import Place
-from .rclone_place import RcloneFolderPlace, RcloneWebdavPlace
+from .rclone_place import RcloneFolderPlace
 from .s3_place import S3Md5Place, S3Place
 from .sftp_place import SftpPlace, SftpProgramPlace, SftpReadBackPlace
 
@@ -23,7 +23,6 @@ PLACES: t.Dict[str, t.Type[Place]] = {
     "local": LocalPlace,
     "local-read-back": LocalReadBackPlace,
     "rclone": RcloneFolderPlace,
-    "rclone-webdav": RcloneWebdavPlace,
     "s3": S3Place,
     "s3-md5": S3Md5Place,
     "sftp": SftpPlace,

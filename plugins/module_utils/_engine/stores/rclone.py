@@ -90,7 +90,13 @@ class RcloneStore(Store):
         arguments = ["--offset", str(offset)] if offset else []
         if size is not None:
             arguments += ["--count", str(size)]
-        return _Reader(self, key, self.argv("cat", *arguments, self.place(key)), self.environment())
+        try:
+            return _Reader(self, key, self.argv("cat", *arguments, self.place(key)), self.environment())
+        except StoreUnavailableError:
+            # Some remotes refuse a range that begins at the end (RFC 9110, 416), where there is nothing left to read.
+            if offset and self.size(key) <= offset:
+                return _Nothing()
+            raise
 
     def size(self, key: str) -> int:
         found = self.stat(key)
