@@ -7,9 +7,10 @@ import json
 import uuid
 
 import pytest
-from examples import Example
 from firestore_emulator import Database
 from fixtures import cocheras
+
+from examples import Example
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import json
 import subprocess
 
 import trees
-from examples import Example
 from fixtures import siip
+
+from examples import Example
 
 
 def test_siip_comes_back(tmp_path):
