@@ -70,15 +70,15 @@ def main(arguments: t.Sequence[str]) -> int:
 
 def _generate() -> t.Dict[str, str]:
     return {
-        "plugins/module_utils/_ansible/job_spec.py": _spec_module("a job", _spec(TARGET, required=False)),
+        "plugins/module_utils/_ansible/job_spec.py": _spec_module("a job", _job_specs()),
         "plugins/doc_fragments/_job.py": _fragment_module("a job", _documentation(TARGET, required=False)),
-        "plugins/module_utils/_ansible/host_spec.py": _spec_module("a host", _spec(CONFIG, required=False)),
+        "plugins/module_utils/_ansible/host_spec.py": _spec_module("a host", _HOST_SPEC, "from .job_spec import HOST, JOB"),
         "plugins/doc_fragments/_host.py": _fragment_module("a host", _documentation(CONFIG, required=False)),
-        "plugins/module_utils/_ansible/archive_spec.py": _spec_module("an archive", _spec(ARCHIVE)),
+        "plugins/module_utils/_ansible/archive_spec.py": _spec_module("an archive", {"SPEC": _spec(ARCHIVE)}),
         "plugins/doc_fragments/_archive.py": _fragment_module("an archive", _documentation(ARCHIVE)),
-        "plugins/module_utils/_ansible/dump_spec.py": _spec_module("a dump", _spec(dump_options())),
+        "plugins/module_utils/_ansible/dump_spec.py": _spec_module("a dump", {"SPEC": _spec(dump_options())}),
         "plugins/doc_fragments/_dump.py": _fragment_module("a dump", _documentation(dump_options())),
-        "plugins/module_utils/_ansible/upload_spec.py": _spec_module("an upload", _spec(UPLOAD)),
+        "plugins/module_utils/_ansible/upload_spec.py": _spec_module("an upload", {"SPEC": _spec(UPLOAD)}),
         "plugins/doc_fragments/_upload.py": _fragment_module("an upload", _documentation(UPLOAD)),
         "docs/job.schema.json": json.dumps(_schema_document(), indent=2) + "\n",
         "docs/options.md": _tables(),
@@ -131,7 +131,28 @@ def _driver_spec(options: t.Sequence[Option], only: bool) -> t.Dict[str, t.Any]:
     return {"type": "dict", **({"required": True} if only else {}), "options": _spec(options)}
 
 
-def _spec_module(what: str, spec: t.Dict[str, t.Any]) -> str:
+class _Expression:
+    """Python that is written as it stands."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+#: A host is a list of jobs and what a job needs around it, so that nothing of a job is written twice.
+_HOST_SPEC = {"SPEC": _Expression('{**HOST, "jobs": {"type": "list", "elements": "dict", "options": JOB}}')}
+
+
+def _job_specs() -> t.Dict[str, t.Any]:
+    own = {name: spec for name, spec in _spec(TARGET, required=False).items() if name in ("config", "name", "job")}
+    own["job"]["options"] = _Expression("JOB")
+    around = {name: spec for name, spec in _spec(CONFIG, required=False).items() if name != "jobs"}
+    return {"JOB": _spec(JOB), "HOST": around, "SPEC": _Expression("{**%r, **HOST}" % own)}
+
+
+def _spec_module(what: str, specs: t.Dict[str, t.Any], imported: str = "") -> str:
     text = '''# SPDX-License-Identifier: GPL-3.0-or-later
 """The argument spec of %s. %s
 
@@ -141,9 +162,17 @@ A plain literal: importing every driver to learn its options would cost each tas
 from __future__ import annotations
 
 import typing as t
-
-SPEC: t.Dict[str, t.Any] = %s
-''' % (what, _BY_HAND, pprint.pformat(spec, width=110, sort_dicts=False))
+%s
+%s
+''' % (
+        what,
+        _BY_HAND,
+        imported and "\n%s\n" % imported,
+        "\n".join(
+            "%s: t.Dict[str, t.Any] = %s" % (name, pprint.pformat(spec, width=110, sort_dicts=False))
+            for name, spec in specs.items()
+        ),
+    )
     return _formatted(text)
 
 
