@@ -290,9 +290,8 @@ options:
             suboptions:
               postgresql:
                 description:
-                  - A PostgreSQL database.
+                  - A PostgreSQL database. Either this or O(job.sources[].rows.sqlite).
                 type: dict
-                required: true
                 suboptions:
                   database:
                     description:
@@ -389,6 +388,22 @@ options:
                         who runs the backup; in a O(job.sources[].rows.postgresql.container) the one that it is made for.'
                       - For example V(postgres).
                     type: str
+              sqlite:
+                description:
+                  - An SQLite database. Either this or O(job.sources[].rows.postgresql).
+                type: dict
+                suboptions:
+                  path:
+                    description:
+                      - The database file.
+                      - For example V(/srv/shop/shop.db).
+                    type: path
+                    required: true
+                  timeout:
+                    description:
+                      - How long to wait for a lock that another process holds.
+                    type: str
+                    default: 60s
               tables:
                 description:
                   - The tables.
@@ -398,7 +413,7 @@ options:
                 suboptions:
                   name:
                     description:
-                      - The table, with its schema where it is not V(public).
+                      - The table; in PostgreSQL with its schema where it is not V(public).
                       - For example V(public.orders).
                     type: str
                     required: true
@@ -411,7 +426,8 @@ options:
                     description:
                       - The column that holds when a row was last changed; the database or the application sets it on every
                         change. An increment then reads only the rows that are younger than the backup before. Without it
-                        every backup reads them all.
+                        every backup reads them all. In PostgreSQL a timestamp; in SQLite a text in the form of ISO 8601,
+                        or seconds or milliseconds since 1970.
                       - For example V(updated_at).
                     type: str
                   key:

@@ -75,7 +75,6 @@ JOB: t.Dict[str, t.Any] = {
                 "options": {
                     "postgresql": {
                         "type": "dict",
-                        "required": True,
                         "options": {
                             "database": {"type": "str", "required": True},
                             "host": {"type": "str"},
@@ -99,6 +98,10 @@ JOB: t.Dict[str, t.Any] = {
                             "docker_host": {"type": "str"},
                             "run_as": {"type": "str"},
                         },
+                    },
+                    "sqlite": {
+                        "type": "dict",
+                        "options": {"path": {"type": "path", "required": True}, "timeout": {"type": "str", "default": "60s"}},
                     },
                     "tables": {
                         "type": "list",

@@ -93,6 +93,13 @@ def printable(path: bytes) -> str:
     return "".join([c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text])
 
 
+def path_component(name: bytes) -> bytes:
+    """A name of the database as a component of an entry's path: ``/``, ``%`` and control characters are percent-encoded."""
+    if name in (b".", b".."):
+        return b"%2E" + name[1:]
+    return b"".join(b"%%%02X" % c if c < 0x20 or c in b"/%\x7f" else b"%c" % c for c in name)
+
+
 def encode_tenant(tenant: str) -> str:
     """A tenant as a part of a job's name: what no name may hold is percent-encoded."""
     return "".join(chr(c) if chr(c) in "abcdefghijklmnopqrstuvwxyz0123456789_-" else "%%%02X" % c for c in tenant.encode("utf-8"))

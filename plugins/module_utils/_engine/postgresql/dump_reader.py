@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import SourceError
+from ..names import path_component
 from .items import RULE, Item, parse_header
 from .lexer import LineLexer, Name, qualified_name
 
@@ -33,13 +34,6 @@ class Sections(t.Protocol):
     def begin_entry(self, path: bytes, kind: str = "section") -> None: ...
 
     def write(self, data: t.Union[bytes, memoryview]) -> None: ...
-
-
-def path_component(name: bytes) -> bytes:
-    """A name of the database as a component of an entry's path: ``/``, ``%`` and control characters are percent-encoded."""
-    if name in (b".", b".."):
-        return b"%2E" + name[1:]
-    return b"".join(b"%%%02X" % c if c < 0x20 or c in b"/%\x7f" else b"%c" % c for c in name)
 
 
 class DumpReader:

@@ -7,7 +7,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ..postgresql.lexer import TOKEN, literal, quoted
+from ..errors import FleetBackupError
+from ..postgresql.lexer import TOKEN
 
 #: Where the tenant stands in a condition.
 PARAMETER = "tenant"
@@ -31,16 +32,22 @@ class Table:
 
     @property
     def quoted(self) -> str:
-        return ".".join(map(quoted, self.parts))
+        return ".".join('"%s"' % part.replace('"', '""') for part in self.parts)
+
+    def check_columns(self, there: t.Container[str], key: t.Sequence[str], error: t.Type[FleetBackupError]) -> None:
+        """Check that the columns of its key and its ``changed_column`` are there. Raises ``error``."""
+        for column in [*key, *([self.changed_column] if self.changed_column else [])]:
+            if column not in there:
+                raise error("table %s has no column %s" % (self.name, column))
 
 
-def tables_of(options: t.Mapping[str, t.Any]) -> t.List[Table]:
-    """The tables of a source. The conditions are the user's own; the tenant is data, and is quoted."""
+def tables_of(options: t.Mapping[str, t.Any], literal: t.Callable[[str], str]) -> t.List[Table]:
+    """The tables of a source. The conditions are the user's own; the tenant is data, and is quoted with ``literal``."""
     tenant = options["tenant"]
     return [
         Table(
             table["name"],
-            "(%s)" % fill_in(table["where"], tenant) if table["where"] else "true",
+            "(%s)" % fill_in(table["where"], tenant, literal) if table["where"] else "true",
             table["changed_column"],
             tuple(table["key"]),
         )
@@ -50,10 +57,10 @@ def tables_of(options: t.Mapping[str, t.Any]) -> t.List[Table]:
 
 def has_parameter(condition: str) -> bool:
     """Whether a condition asks for the tenant."""
-    return fill_in(condition, "") != fill_in(condition, "x")
+    return fill_in(condition, "", repr) != fill_in(condition, "x", repr)
 
 
-def fill_in(condition: str, tenant: t.Optional[str]) -> str:
+def fill_in(condition: str, tenant: t.Optional[str], literal: t.Callable[[str], str]) -> str:
     """The condition with the tenant, as a quoted text, where ``:tenant`` stands outside of strings and names."""
     result = []
     found = list(TOKEN.finditer(condition.encode("utf-8")))

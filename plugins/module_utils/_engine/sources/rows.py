@@ -22,7 +22,13 @@ if t.TYPE_CHECKING:
     from ..rows.restoring import RowsRestoring
 
 _TABLE = (
-    Option("name", "str", "The table, with its schema where it is not V(public).", required=True, example="public.orders"),
+    Option(
+        "name",
+        "str",
+        "The table; in PostgreSQL with its schema where it is not V(public).",
+        required=True,
+        example="public.orders",
+    ),
     Option(
         "where",
         "str",
@@ -33,7 +39,8 @@ _TABLE = (
         "changed_column",
         "str",
         "The column that holds when a row was last changed; the database or the application sets it on every change. An"
-        " increment then reads only the rows that are younger than the backup before. Without it every backup reads them all.",
+        " increment then reads only the rows that are younger than the backup before. Without it every backup reads them all."
+        " In PostgreSQL a timestamp; in SQLite a text in the form of ISO 8601, or seconds or milliseconds since 1970.",
         example="updated_at",
     ),
     Option("key", "list", "The columns that tell a row from all others. Default: the primary key."),
@@ -47,9 +54,17 @@ class RowsSource(Source):
         Option(
             "postgresql",
             "dict",
-            "A PostgreSQL database.",
-            required=True,
+            "A PostgreSQL database. Either this or O(sqlite).",
             options=(Option("database", "str", "Its name.", required=True), *CLIENT_OPTIONS),
+        ),
+        Option(
+            "sqlite",
+            "dict",
+            "An SQLite database. Either this or O(postgresql).",
+            options=(
+                Option("path", "path", "The database file.", required=True, example="/srv/shop/shop.db"),
+                Option("timeout", "duration", "How long to wait for a lock that another process holds.", default="60s"),
+            ),
         ),
         Option("tables", "list", "The tables.", required=True, elements="dict", options=_TABLE),
         Option(
@@ -78,15 +93,18 @@ class RowsSource(Source):
     )
     shape = "rows"
     restore_note = (
-        "These are JSON lines: before the rows of each table a line, an array, that names it; the rows are objects. Load them"
-        " with COPY in CSV format with QUOTE E'\\x01' and DELIMITER E'\\x02' into a table with one column of type json, and go on"
-        " with json_populate_record. An increment holds only the rows that changed: load the full backup first, then each"
-        " increment, and keep the rows whose keys the last one lists."
+        "These are JSON lines: before the rows of each table a line, an array, that names it; the rows are objects. SQLite"
+        " takes them apart with json_extract. Into PostgreSQL load them with COPY in CSV format with QUOTE E'\\x01' and"
+        " DELIMITER E'\\x02' into a table with one column of type json, and go on with json_populate_record. An increment holds"
+        " only the rows that changed: load the full backup first, then each increment, and keep the rows whose keys the last one"
+        " lists."
     )
 
     @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
         problems = []
+        if (options["postgresql"] is None) == (options["sqlite"] is None):
+            problems.append("postgresql, sqlite: one of the two must say where the rows are")
         given = options["tenants"] or options["tenant"]
         asking = [n for n, table in enumerate(options["tables"]) if table["where"] and has_parameter(table["where"])]
         if asking and not given:
@@ -116,7 +134,7 @@ class RowsSource(Source):
     def plan(self) -> Plan:
         from ..rows.reading import plan
 
-        return plan(self.name, self.options, self.spool)
+        return plan(self.options, self.spool)
 
     def backup(self, component: ComponentWriter, progress: t.Callable[[int], None]) -> Reading:
         from ..rows.reading import back_up
