@@ -152,6 +152,320 @@ options:
             backup; in a O(mysql.container) the one that it is made for.'
           - For example V(postgres).
         type: str
+  postgresql:
+    description:
+      - Databases of a PostgreSQL server, as SQL.
+    type: dict
+    suboptions:
+      host:
+        description:
+          - 'The server: a name, an address, or the folder of its socket. Default: the socket where the programs look for
+            it.'
+          - For example V(/var/run/postgresql).
+        type: str
+      port:
+        description:
+          - 'Its port, also the number in the name of a socket. Default: 5432.'
+        type: int
+      user:
+        description:
+          - 'The role to connect as. Default: the one called like the user who runs the programs (O(postgresql.run_as)), as
+            a socket with peer authentication asks for.'
+          - For example V(postgres).
+        type: str
+      password:
+        description:
+          - Its password.
+        type: str
+      password_file:
+        description:
+          - The same, read from this file.
+        type: path
+      password_env:
+        description:
+          - The same, read from this environment variable.
+        type: str
+      password_credential:
+        description:
+          - The same, read from this credential of the systemd unit that runs the job.
+        type: str
+      sslmode:
+        description:
+          - 'Whether the connection is encrypted, and whether the server must prove who it is. Default: V(prefer), as everywhere.'
+        type: str
+        choices:
+          - disable
+          - allow
+          - prefer
+          - require
+          - verify-ca
+          - verify-full
+      sslrootcert:
+        description:
+          - The certificates that the server's must be signed by (on the host of the programs).
+        type: path
+      sslcert:
+        description:
+          - The certificate to show to the server.
+        type: path
+      sslkey:
+        description:
+          - The key of that certificate.
+        type: path
+      connect_timeout:
+        description:
+          - How long a connection may take.
+        type: str
+        default: 30s
+      programs:
+        description:
+          - The folder of psql and pg_dump, where there are several versions. They must not be older than the server.
+          - For example V(/usr/lib/postgresql/15/bin).
+        type: path
+      maintenance_database:
+        description:
+          - The database to connect to for what concerns the whole server.
+        type: str
+        default: postgres
+      container:
+        description:
+          - 'The container, by name or id, in which the programs run. It must be running and have them. Default: they run
+            on the host. Needs the Python package docker.'
+          - For example V(moodle-db-1).
+        type: str
+      docker_host:
+        description:
+          - 'The Docker daemon that runs the O(postgresql.container). Default: as the environment (C(DOCKER_HOST)) says, else
+            the host''s own.'
+          - For example V(unix:///run/user/1000/docker.sock).
+        type: str
+      run_as:
+        description:
+          - 'The user that the programs run as. On the host only root can choose another one. Default: the user who runs the
+            backup; in a O(postgresql.container) the one that it is made for.'
+          - For example V(postgres).
+        type: str
+      databases:
+        description:
+          - 'The databases: names, patterns such as V(shop_*), or V(all) for all but the templates. One that is named and
+            is not there is an error.'
+        type: list
+        default:
+          - all
+        elements: str
+      exclude_databases:
+        description:
+          - 'Those of them that are left out: names or patterns.'
+        type: list
+        elements: str
+      globals:
+        description:
+          - 'Also back up what belongs to no database: roles with their memberships, settings and passwords, and tablespaces.'
+        type: bool
+        default: true
+      role_passwords:
+        description:
+          - Whether the hashes of the roles' passwords are part of that. Only a superuser can read them.
+        type: bool
+        default: true
+      lock_timeout:
+        description:
+          - How long to wait for a table that somebody is changing. A dump that cannot lock all tables fails.
+        type: str
+        default: 60s
+      jobs:
+        description:
+          - 'Of a restore: how many tables, indexes and constraints it works on at the same time. Default: as many as there
+            are cores, at most 8.'
+        type: int
+      rename:
+        description:
+          - 'Of a restore: databases that get another name, each as V(old=new).'
+          - For example V(['shop=shop_copy']).
+        type: list
+        elements: str
+      terminate_connections:
+        description:
+          - 'Of a restore: end the connections that others have to a database that is to be replaced. Without it a restore
+            fails while there are any.'
+        type: bool
+        default: false
+  rows:
+    description:
+      - Rows of chosen tables of a PostgreSQL or SQLite database, as lines of JSON.
+    type: dict
+    suboptions:
+      postgresql:
+        description:
+          - A PostgreSQL database. Either this or O(rows.sqlite).
+        type: dict
+        suboptions:
+          database:
+            description:
+              - Its name.
+            type: str
+            required: true
+          host:
+            description:
+              - 'The server: a name, an address, or the folder of its socket. Default: the socket where the programs look
+                for it.'
+              - For example V(/var/run/postgresql).
+            type: str
+          port:
+            description:
+              - 'Its port, also the number in the name of a socket. Default: 5432.'
+            type: int
+          user:
+            description:
+              - 'The role to connect as. Default: the one called like the user who runs the programs (O(rows.postgresql.run_as)),
+                as a socket with peer authentication asks for.'
+              - For example V(postgres).
+            type: str
+          password:
+            description:
+              - Its password.
+            type: str
+          password_file:
+            description:
+              - The same, read from this file.
+            type: path
+          password_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          password_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          sslmode:
+            description:
+              - 'Whether the connection is encrypted, and whether the server must prove who it is. Default: V(prefer), as
+                everywhere.'
+            type: str
+            choices:
+              - disable
+              - allow
+              - prefer
+              - require
+              - verify-ca
+              - verify-full
+          sslrootcert:
+            description:
+              - The certificates that the server's must be signed by (on the host of the programs).
+            type: path
+          sslcert:
+            description:
+              - The certificate to show to the server.
+            type: path
+          sslkey:
+            description:
+              - The key of that certificate.
+            type: path
+          connect_timeout:
+            description:
+              - How long a connection may take.
+            type: str
+            default: 30s
+          programs:
+            description:
+              - The folder of psql and pg_dump, where there are several versions. They must not be older than the server.
+              - For example V(/usr/lib/postgresql/15/bin).
+            type: path
+          maintenance_database:
+            description:
+              - The database to connect to for what concerns the whole server.
+            type: str
+            default: postgres
+          container:
+            description:
+              - 'The container, by name or id, in which the programs run. It must be running and have them. Default: they
+                run on the host. Needs the Python package docker.'
+              - For example V(moodle-db-1).
+            type: str
+          docker_host:
+            description:
+              - 'The Docker daemon that runs the O(rows.postgresql.container). Default: as the environment (C(DOCKER_HOST))
+                says, else the host''s own.'
+              - For example V(unix:///run/user/1000/docker.sock).
+            type: str
+          run_as:
+            description:
+              - 'The user that the programs run as. On the host only root can choose another one. Default: the user who runs
+                the backup; in a O(rows.postgresql.container) the one that it is made for.'
+              - For example V(postgres).
+            type: str
+      sqlite:
+        description:
+          - An SQLite database. Either this or O(rows.postgresql).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - The database file.
+              - For example V(/srv/shop/shop.db).
+            type: path
+            required: true
+          timeout:
+            description:
+              - How long to wait for a lock that another process holds.
+            type: str
+            default: 60s
+      tables:
+        description:
+          - The tables.
+        type: list
+        required: true
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - The table; in PostgreSQL with its schema where it is not V(public).
+              - For example V(public.orders).
+            type: str
+            required: true
+          where:
+            description:
+              - Only the rows for which this condition in SQL holds. V(:tenant) in it stands for the tenant.
+              - For example V(tenant_id = :tenant).
+            type: str
+          changed_column:
+            description:
+              - The column that holds when a row was last changed; the database or the application sets it on every change.
+                An increment then reads only the rows that are younger than the backup before. Without it every backup reads
+                them all. In PostgreSQL a timestamp; in SQLite a text in the form of ISO 8601, or seconds or milliseconds
+                since 1970.
+              - For example V(updated_at).
+            type: str
+          key:
+            description:
+              - 'The columns that tell a row from all others. Default: the primary key.'
+            type: list
+            elements: str
+      tenants:
+        description:
+          - A query that lists the tenants, one text or number a row. The job then takes a backup for each of them, under
+            the name V(job@tenant).
+          - For example V(SELECT id FROM tenant WHERE active).
+        type: str
+      tenant:
+        description:
+          - The one tenant whose rows are backed up. Set by itself where O(rows.tenants) lists them.
+        type: str
+      overlap:
+        description:
+          - How far an increment reaches back beyond the backup before and the oldest transaction that was open then, for
+            clocks that differ and for applications that set the time long before they commit.
+        type: str
+        default: 10m
+      deletions:
+        description:
+          - How an increment learns of rows that are gone. V(keys) lists the keys of all rows each time; V(ignore) does not,
+            so that rows deleted since the last full backup come back with a restore.
+        type: str
+        default: keys
+        choices:
+          - keys
+          - ignore
   firestore:
     description:
       - A Firestore database, as lines of JSON.

@@ -27,7 +27,10 @@ attributes:
     support: none
   idempotent:
     support: partial
-    details: A database that nobody wrote to gives the same copy, which changes nothing.
+    details:
+      - A database that nobody wrote to gives the same copy, which changes nothing.
+      - Dumps of PostgreSQL hold a secret word, which is the same each time only where the folder of the state exists,
+        as on hosts that take backups.
 seealso:
   - module: fleet.backup.backup
 """
@@ -39,6 +42,26 @@ EXAMPLES = r"""
       path: /srv/marketplace/vehicle_marketplace.db
     dest: /srv/exports/marketplace.sqlite.zst
   register: copy
+
+- name: Export a database of a PostgreSQL server as SQL that psql restores
+  fleet.backup.database_dump:
+    postgresql:
+      databases: [shop]
+      globals: false
+      run_as: postgres
+    dest: /srv/exports/shop.sql.zst
+
+- name: Export what belongs to one tenant
+  fleet.backup.database_dump:
+    rows:
+      postgresql:
+        database: shop
+        run_as: postgres
+      tenant: "7"
+      tables:
+        - name: orders
+          where: tenant_id = :tenant
+    dest: /srv/exports/tenant-7.jsonl
 
 - name: Show how many rows each table has
   ansible.builtin.debug:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -70,3 +71,28 @@ def test_what_is_no_database_is_an_error_and_the_old_copy_stays(tmp_path, conten
     assert result.error["code"] == "source"
     assert (tmp_path / "copy").read_text() == "old"
     assert "app.db" in result.error["message"]
+
+
+def test_postgresql_as_sql_that_psql_restores(tmp_path, postgres, monkeypatch):
+    (tmp_path / "state").mkdir()
+    monkeypatch.setattr("_engine.operations.database_dump.default_state_dir", lambda: str(tmp_path / "state"))
+    postgres.create_database("dumped")
+    postgres.sql("CREATE TABLE numbers (n integer PRIMARY KEY); INSERT INTO numbers SELECT generate_series(1, 100)", "dumped")
+    source = postgres.options(databases=["dumped"], globals=False)
+    description = {"postgresql": source, "dest": str(tmp_path / "copy.sql.gz")}
+    result = database_dump(description)
+    assert (result.error, result.changed, result.facts["tables"]) == (None, True, {"dumped/public/numbers": 100})
+    assert not database_dump(description).changed
+    table = {"name": "numbers", "where": "n = 7 OR n = :tenant::integer"}
+    rows = {"postgresql": postgres.options(database="dumped"), "tenant": "9", "tables": [table]}
+    result = database_dump({"rows": rows, "dest": str(tmp_path / "copy.jsonl")})
+    assert result.error is None
+    assert [json.loads(line) for line in (tmp_path / "copy.jsonl").read_text().split("\n") if line.startswith("{")] == [
+        {"n": 7}, {"n": 9},
+    ]  # fmt: skip
+    postgres.sql("DROP DATABASE dumped")
+    postgres.psql(
+        stdin=subprocess.run(["gzip", "-dc", tmp_path / "copy.sql.gz"], check=True, capture_output=True, text=True).stdout
+    )
+    assert postgres.sql("SELECT sum(n) FROM numbers", "dumped") == "5050"
+    postgres.sql("DROP DATABASE dumped")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from ..archive.listing import content_sha256
 from ..archive.single import pack
 from ..errors import ConfigurationError, FleetBackupError, IntegrityError
-from ..job import COMPRESSION, resolve_compression
+from ..job import COMPRESSION, default_state_dir, resolve_compression
 from ..options import Option, check
 from ..replacement import new_file
 from ..result import Result
@@ -23,6 +24,8 @@ _ENDINGS = ((".gz", "gzip"), (".zst", "zstd"))
 DRIVERS: t.Dict[str, str] = {
     "sqlite": "An SQLite database.",
     "mysql": "Databases of a MariaDB or MySQL server, as SQL.",
+    "postgresql": "Databases of a PostgreSQL server, as SQL.",
+    "rows": "Rows of chosen tables of a PostgreSQL or SQLite database, as lines of JSON.",
     "firestore": "A Firestore database, as lines of JSON.",
     "redis": "A Redis server, as an RDB file.",
     "command": "What a command writes.",
@@ -70,6 +73,8 @@ def database_dump(description: t.Any, *, dry_run: bool = False) -> DumpResult:
         if problems:
             raise ConfigurationError(*problems)
         source = load(result.source)("dump", checked[result.source])
+        # What runs of this host keep there makes two dumps of the same alike.
+        source.spool = next(filter(os.path.isdir, [default_state_dir()]), None)
         with tempfile.TemporaryFile() as scratch, new_file(result.dest, dry_run) as file:
             if dry_run:
                 plan = source.plan()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..connections import check_options as check_connection
 from ..errors import RestoreError
 from ..options import Option
 from ..postgresql.client import OPTIONS as CLIENT_OPTIONS
@@ -101,10 +102,16 @@ class RowsSource(Source):
     )
 
     @classmethod
+    def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
+        return super().needs(options["postgresql"] or {})
+
+    @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
         problems = []
         if (options["postgresql"] is None) == (options["sqlite"] is None):
             problems.append("postgresql, sqlite: one of the two must say where the rows are")
+        if options["postgresql"] is not None:
+            problems += ["postgresql.%s" % problem for problem in check_connection(options["postgresql"])]
         given = options["tenants"] or options["tenant"]
         asking = [n for n, table in enumerate(options["tables"]) if table["where"] and has_parameter(table["where"])]
         if asking and not given:
