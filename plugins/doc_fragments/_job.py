@@ -271,9 +271,10 @@ options:
                   - 'Of a restore: how many tables, indexes and constraints it works on at the same time. Default: as many
                     as there are cores, at most 8.'
                 type: int
-              rename:
+              restore_as:
                 description:
-                  - 'Of a restore: databases that get another name, each as V(old=new).'
+                  - Other names for databases when they are restored, each as V(name=new name). Code in the database that
+                    names the database itself (views, triggers, routines and events of MariaDB and MySQL may) is not changed.
                   - For example V(['shop=shop_copy']).
                 type: list
                 elements: str
@@ -682,9 +683,9 @@ options:
                 default: true
               restore_as:
                 description:
-                  - Other names for databases when they are restored, each as V(name=new name). Code in views, triggers, routines
-                    and events that names the database itself is not changed.
-                  - For example V(['moodle=moodle_copy']).
+                  - Other names for databases when they are restored, each as V(name=new name). Code in the database that
+                    names the database itself (views, triggers, routines and events of MariaDB and MySQL may) is not changed.
+                  - For example V(['shop=shop_copy']).
                 type: list
                 elements: str
               timeout:

@@ -149,7 +149,7 @@ EXAMPLES = r"""
     name: shop
     at: 7d
     options:
-      rename: ["shop=shop_last_week"]
+      restore_as: ["shop=shop_last_week"]
 """
 
 RETURN = r"""

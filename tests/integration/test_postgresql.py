@@ -126,7 +126,9 @@ def test_a_database_in_ruins_comes_back_in_place(tmp_path, postgres):
     assert postgres.dump("ruins", "--create") == before
     assert databases(postgres) == there
     # And what was there before can be had again.
-    result = restore(config, "app", RestoreRequest(backup=result.safety_backup, confirm=True, options={"rename": "ruins=other"}))
+    result = restore(
+        config, "app", RestoreRequest(backup=result.safety_backup, confirm=True, options={"restore_as": "ruins=other"})
+    )
     assert result.error is None
     assert postgres.sql("SELECT count(*) FROM tenants", "other") == "0"
     postgres.sql("DROP DATABASE other; DROP DATABASE ruins")
@@ -136,7 +138,7 @@ def test_another_name_leaves_the_database_alone(tmp_path, postgres, shop):
     config = configure(tmp_path, postgres, shop)
     jobs.take(config)
     postgres.sql("DELETE FROM orders", shop)
-    result = put_back(config, confirm=False, rename="%s=%s_copy" % (shop, shop))
+    result = put_back(config, confirm=False, restore_as="%s=%s_copy" % (shop, shop))
     assert (result.components[0].plan.create, result.overwrites) == (["database %s_copy" % shop], 0)
     assert postgres.sql("SELECT count(*) FROM orders", shop + "_copy") == "3000"
     assert postgres.sql("SELECT count(*) FROM orders", shop) == "0"
@@ -176,7 +178,7 @@ def test_tables_alone(tmp_path, postgres, shop):
 
 def _only(before, shop, postgres, config, tmp_path):
     """The dump of the table alone, from a copy of the database as it was."""
-    put_back(config, rename="%s=%s_copy" % (shop, shop))
+    put_back(config, restore_as="%s=%s_copy" % (shop, shop))
     text = postgres.dump(shop + "_copy", "-t", "orders")
     postgres.sql("DROP DATABASE %s_copy" % shop)
     return text
@@ -335,7 +337,7 @@ def test_a_bank_stays_in_balance(tmp_path, postgres):
         traffic.wait()
     transfers = set()
     for backup_id in ids:
-        result = restore(config, "app", RestoreRequest(backup=backup_id, confirm=True, options={"rename": "bank=copy"}))
+        result = restore(config, "app", RestoreRequest(backup=backup_id, confirm=True, options={"restore_as": "bank=copy"}))
         assert result.error is None, result.error
         assert postgres.sql("SELECT sum(balance) FROM account", "copy") == "2000000"
         transfers.add(int(postgres.sql("SELECT count(*) FROM journal", "copy")))

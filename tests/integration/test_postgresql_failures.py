@@ -192,7 +192,7 @@ def test_the_password_is_nowhere(tmp_path, server):
     watcher.start()
     try:
         taken = jobs.take(config)
-        restored = restore(config, "app", RestoreRequest(options={"rename": "big=copy"}))
+        restored = restore(config, "app", RestoreRequest(options={"restore_as": "big=copy"}))
     finally:
         stopped.set()
         watcher.join()

@@ -69,7 +69,7 @@ SPEC: t.Dict[str, t.Any] = {
             "role_passwords": {"type": "bool", "default": True, "no_log": False},
             "lock_timeout": {"type": "str", "default": "60s"},
             "jobs": {"type": "int"},
-            "rename": {"type": "list", "elements": "str"},
+            "restore_as": {"type": "list", "elements": "str"},
             "terminate_connections": {"type": "bool", "default": False},
         },
     },

@@ -10,6 +10,7 @@ import typing as t
 
 from ..errors import SourceError
 from ..private import open_private, write_all
+from ..restore_as import new_names
 from ..sources import Plan, Reading
 from . import inventory
 from .client import Client, check_version
@@ -45,7 +46,7 @@ def present(options: t.Dict[str, t.Any], spool: t.Optional[str]) -> t.Optional[t
             server = client.query(inventory.SERVER)
     except SourceError:
         return None
-    renamed = dict(text.split("=", 1) for text in options["rename"])
+    renamed = new_names(options)
     chosen = [
         database
         for database in (d["name"] for d in server["databases"])

@@ -15,6 +15,7 @@ from ..archive.index import entry_path
 from ..errors import ConfigurationError, RestoreError
 from ..interruption import uninterrupted
 from ..options import check
+from ..restore_as import new_names
 from ..result import Notice
 from ..sources import RestorePlan, RestoreTarget
 from . import inventory
@@ -56,7 +57,7 @@ class PostgresqlRestoring:
         self.plan = RestorePlan()
         if target.to is not None:
             raise ConfigurationError(
-                "to: a database is not restored into a folder; give it another name with the option rename, or another server"
+                "to: a database is not restored into a folder; give it another name with the option restore_as, or another server"
                 " with host"
             )
         with self._client() as client:
@@ -347,16 +348,16 @@ def _options(target: RestoreTarget) -> t.Dict[str, t.Any]:
 
 
 def _renames(options: t.Mapping[str, t.Any], parts: t.Sequence[Part]) -> t.Dict[str, str]:
-    wanted = dict(text.split("=", 1) for text in options["rename"])
+    wanted = new_names(options)
     unknown = sorted(set(wanted) - {part.name for part in parts})
     if unknown:
-        raise RestoreError("rename: there is nothing of a database %s to restore" % ", ".join(unknown))
+        raise RestoreError("restore_as: there is nothing of a database %s to restore" % ", ".join(unknown))
     result = {part.name: wanted.get(part.name, part.name) for part in parts}
     if len(set(result.values())) != len(result):
-        raise RestoreError("rename: two databases would get the same name")
+        raise RestoreError("restore_as: two databases would get the same name")
     for name in result.values():
         if len(name.encode("utf-8")) > _LONGEST_NAME:
-            raise RestoreError("rename: %r is longer than PostgreSQL allows" % name)
+            raise RestoreError("restore_as: %r is longer than PostgreSQL allows" % name)
     return result
 
 

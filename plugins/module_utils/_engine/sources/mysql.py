@@ -14,6 +14,8 @@ from ..connections import OPTIONS as CONNECTION
 from ..connections import check_options
 from ..errors import ConfigurationError, SourceError
 from ..options import Option
+from ..restore_as import OPTION as RESTORE_AS
+from ..restore_as import check_restore_as, new_names
 from ..result import Notice
 from . import Plan, Reading, RestorePlan, RestoreTarget, Restoring, Source
 
@@ -66,13 +68,7 @@ class MysqlSource(Source):
             "Also back up accounts, roles and grants, as an entry of their own. A restore makes those that are missing.",
             default=True,
         ),
-        Option(
-            "restore_as",
-            "list",
-            "Other names for databases when they are restored, each as V(name=new name). Code in views, triggers, routines and"
-            " events that names the database itself is not changed.",
-            example=["moodle=moodle_copy"],
-        ),
+        RESTORE_AS,
         Option("timeout", "duration", "How long the programs may give no data, or take none, before they are stopped."),
         *CONNECTION,
     )
@@ -84,10 +80,7 @@ class MysqlSource(Source):
 
     @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
-        problems = check_options(options)
-        problems += [
-            "restore_as: %r is not of the form name=new name" % text for text in options["restore_as"] if not all(_renaming(text))
-        ]
+        problems = check_options(options) + check_restore_as(options)
         if not options["databases"]:
             problems.append("databases: must not be empty")
         return problems
@@ -96,7 +89,7 @@ class MysqlSource(Source):
         """What there is now of the databases that a restore would write to."""
         from ..mysql.server import Server
 
-        renamed = dict(map(_renaming, self.options["restore_as"]))
+        renamed = new_names(self.options)
         if renamed:
             # Nothing that is backed up is overwritten, but for what the new names say.
             return self._present_of(sorted(renamed.values()))
@@ -219,12 +212,7 @@ class MysqlSource(Source):
             )
         from ..mysql.restoring import MysqlRestoring
 
-        return MysqlRestoring(component, target, dict(map(_renaming, target.options["restore_as"])))
-
-
-def _renaming(text: str) -> t.Tuple[str, str]:
-    old, _sign, new = text.partition("=")
-    return old.strip(), new.strip()
+        return MysqlRestoring(component, target, new_names(target.options))
 
 
 def _arguments(server: Server, databases: t.Sequence[str], lock: bool) -> t.List[str]:

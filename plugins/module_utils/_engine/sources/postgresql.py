@@ -16,6 +16,8 @@ import typing as t
 from ..connections import check_options
 from ..options import Option
 from ..postgresql.client import OPTIONS as CLIENT_OPTIONS
+from ..restore_as import OPTION as RESTORE_AS
+from ..restore_as import check_restore_as
 from . import Plan, Reading, RestorePlan, RestoreTarget, Restoring, Source
 
 if t.TYPE_CHECKING:
@@ -62,12 +64,7 @@ class PostgresqlSource(Source):
             minimum=1,
             maximum=64,
         ),
-        Option(
-            "rename",
-            "list",
-            "Of a restore: databases that get another name, each as V(old=new).",
-            example=["shop=shop_copy"],
-        ),
+        RESTORE_AS,
         Option(
             "terminate_connections",
             "bool",
@@ -84,12 +81,7 @@ class PostgresqlSource(Source):
 
     @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
-        problems = check_options(options)
-        for n, text in enumerate(options["rename"]):
-            old, equals, new = text.partition("=")
-            if not (old and equals and new):
-                problems.append("rename[%d]: %r is not of the form old=new" % (n, text))
-        return problems
+        return check_options(options) + check_restore_as(options)
 
     def present(self) -> t.Optional[t.Dict[str, t.Any]]:
         from ..postgresql.backup import present

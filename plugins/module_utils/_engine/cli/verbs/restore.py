@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="an option of the source that holds for this restore, such as host=db2 or rename=shop=shop_copy; may be repeated",
+        help="an option of the source that holds for this restore, such as restore_as=shop=shop_copy; may be repeated",
     )
     add_key_arguments(parser)
     parser.add_argument("--delete", action="store_true", help="also remove what is there now and is not in the backup")
