@@ -15,6 +15,8 @@ sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 
 from agent import write_agent  # noqa: E402
 
+from _engine.bytecode import with_bytecode  # noqa: E402
+
 
 class Command:
     """``fleet-backup`` with the configuration of a folder. ``config`` is the description; save() writes it."""
@@ -70,5 +72,7 @@ class Command:
 
 
 def build(target):
+    """The command as hosts have it (operations/install.py): with bytecode."""
     write_agent(str(target))
+    target.write_bytes(with_bytecode(target.read_bytes(), str(target)))
     return target

@@ -47,6 +47,7 @@ def main() -> int:
         parser.error("there is no comparison %s; there are: %s" % (", ".join(unknown), ", ".join(ALL)))
     if not os.path.exists(options.engine):
         parser.error("%s does not exist; build it with: make agent" % options.engine)
+    options.engine = as_installed(options.engine, options.folder)
     results = {}
     missed = False
     try:
@@ -61,6 +62,18 @@ def main() -> int:
         for folder in ("work", USED):
             shutil.rmtree(os.path.join(options.folder, folder), ignore_errors=True)
     return 1 if missed else 0
+
+
+def as_installed(engine: str, folder: str) -> str:
+    """The command as hosts have it (operations/install.py): with bytecode of their Python."""
+    sys.path.insert(0, engine)
+    from fleet_backup.bytecode import with_bytecode  # type: ignore[import-not-found]
+
+    installed = os.path.join(folder, "fleet-backup.pyz")
+    os.makedirs(folder, exist_ok=True)
+    with open(engine, "rb") as source, open(installed, "wb") as target:
+        target.write(with_bytecode(source.read(), installed))
+    return installed
 
 
 def compare(name: str, options: argparse.Namespace) -> t.Dict[str, t.Any]:

@@ -90,6 +90,10 @@ def test_deploy_twice_change_and_undeploy(fleet):
     assert host.run("stat", "-c", "%a %U", "/etc/fleet-backup/jobs.json").stdout.split() == ["600", "root"]
     written = json.loads(host.run("cat", "/etc/fleet-backup/jobs.json").stdout)
     assert written["jobs"] == variables()["fleet_backup_jobs__web"]
+    assert host.run("sh", "-c", "ls /usr/local/lib/fleet-backup/current/").stdout.split() == [
+        "fleet-backup.cpython-311.pyz",
+        "fleet-backup.pyz",
+    ]
 
     # It works as it stands: zstd came along, the timer is there, the fact tells.
     taken = host.fleet_backup("run", "app")

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from interpreters import pythons
 
+from _engine import bytecode
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("tools", "plugins/plugin_utils", "plugins/module_utils/_engine")
 
@@ -122,3 +124,29 @@ def test_an_old_python_is_told_so(agent):
     for command in commands:
         ended = subprocess.run(command, check=False, capture_output=True, text=True)
         assert (ended.returncode, "needs Python 3.9 or newer" in ended.stderr) == (4, True), command
+
+
+def where_a_module_comes_from(command):
+    """The file that an interpreter takes a module of the command from."""
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from fleet_backup import names; print(names.__file__)"
+    done = subprocess.run([sys.executable, "-I", "-c", script, str(command)], check=True, capture_output=True, text=True)
+    return os.path.relpath(done.stdout.strip(), command)
+
+
+def test_with_bytecode_it_need_not_be_compiled_again(agent, tmp_path):
+    compiled = tmp_path / "compiled.pyz"
+    compiled.write_bytes(bytecode.with_bytecode(agent.read_bytes(), str(compiled)))
+    assert where_a_module_comes_from(agent) == os.path.join("fleet_backup", "names.py")
+    assert where_a_module_comes_from(compiled) == os.path.join("fleet_backup", "names.pyc")
+    said = [
+        subprocess.run([sys.executable, "-I", str(path), "version"], check=True, capture_output=True).stdout
+        for path in (agent, compiled)
+    ]
+    assert said[0] == said[1]
+
+
+def test_bytecode_of_another_python_is_passed_over(agent, tmp_path, monkeypatch):
+    compiled = tmp_path / "compiled.pyz"
+    monkeypatch.setattr(bytecode.importlib.util, "MAGIC_NUMBER", b"\x01\x02\r\n")
+    compiled.write_bytes(bytecode.with_bytecode(agent.read_bytes(), str(compiled)))
+    assert where_a_module_comes_from(compiled) == os.path.join("fleet_backup", "names.py")

@@ -4,6 +4,7 @@
 ::
 
     <library>/versions/<version>-<8 hex of its SHA-256>/fleet-backup.pyz     this one, and the one before
+    <library>/versions/.../fleet-backup.<tag>.pyz   the same with bytecode, for the interpreter that the launcher starts
     <library>/current -> versions/...
     <library>/python/<tag>/           libraries for exactly that interpreter (``cpython-311``), put first on its path
     <program>                         a launcher with an absolute interpreter
@@ -23,6 +24,7 @@ import zipfile
 from dataclasses import dataclass, field
 
 from .. import VERSION
+from ..bytecode import with_bytecode
 from ..errors import ConfigurationError, FleetBackupError
 from ..job import CONFIG, Config, load_config, parse_config
 from ..libraries import missing, needed
@@ -33,6 +35,7 @@ from ..result import Result
 from ..system import is_superuser
 
 _COMMAND = "fleet-backup.pyz"
+_COMPILED = "fleet-backup.%s.pyz" % (sys.implementation.cache_tag or "python")
 _JOBS = "jobs.json"
 _KEPT_VERSIONS = 2
 
@@ -43,6 +46,8 @@ FLEET_BACKUP_PROGRAM='{program}'
 : "${{FLEET_BACKUP_CONFIG:={config}}}"
 export FLEET_BACKUP_PROGRAM FLEET_BACKUP_CONFIG
 if [ -x '{python}' ]; then
+  # With bytecode; a version from before that was made lacks it.
+  [ ! -e '{compiled}' ] || exec '{python}' -I '{compiled}' "$@"
   exec '{python}' -I '{command}' "$@"
 fi
 python=$(command -v python3) || {{ echo 'fleet-backup: {python} is gone, and there is no python3' >&2; exit 4; }}
@@ -178,12 +183,15 @@ class _Install:
                     os.makedirs(folder, 0o755, exist_ok=True)
                     with open(command, "rb") as file:
                         self._replace(target, file.read(), 0o755)
+        if not result.needs_command:
+            self._compile(target, os.path.join(folder, _COMPILED))
         self._libraries(wheels)
         self._jobs(description)
         if result.needs_command:
             return
         texts = {"program": places.program, "config": places.config, "python": self._interpreter, "state": self._config.state_dir}
         texts["command"] = os.path.join(places.library, "current", _COMMAND)
+        texts["compiled"] = os.path.join(places.library, "current", _COMPILED)
         self._link(folder)
         self._write(places.program, _LAUNCHER.format(**texts), 0o755)
         if places.facts is not None:
@@ -191,6 +199,15 @@ class _Install:
         if places.logrotate is not None:
             self._write(places.logrotate, _LOGROTATE.format(**texts), 0o644)
         self._forget_old_versions()
+
+    def _compile(self, command: str, compiled: str) -> None:
+        # In a file of its own: a run that has the other one open goes on reading it.
+        if os.path.exists(compiled):
+            return
+        self._note(compiled, "", self._result.version)
+        if not self._result.dry_run:
+            with open(command, "rb") as file:
+                self._replace(compiled, with_bytecode(file.read(), compiled), 0o755)
 
     def _libraries(self, wheels: t.Sequence[str]) -> None:
         own = os.path.join(self._places.library, "python", sys.implementation.cache_tag or "python")
