@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +18,14 @@ from dockers import container
 from firestore_emulator import NO_EMULATOR, Emulator, program
 
 _CONTAINERS = Path(__file__).parent / "containers"
+
+
+def pytest_configure():
+    """Signals that whoever started us ignores (nohup, a job in the background) are ignored by every program that we start."""
+    for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGCHLD"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 @pytest.hookimpl(hookwrapper=True)
