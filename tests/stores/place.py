@@ -28,6 +28,8 @@ class Place:
     features: t.FrozenSet[str] = frozenset()
     #: The size of an object that goes in many parts or packets.
     huge = 24 * MIB
+    #: More objects than the usual page of a listing holds.
+    many = 1050
     #: The server itself throws away what comes of an upload whose client dies.
     forgets = False
     #: Options that make the driver give up soon on a server that does not answer.

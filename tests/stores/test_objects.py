@@ -175,15 +175,15 @@ def test_a_new_store_is_empty(place):
     place.store().delete("web1/shop/nothing")
 
 
-def test_a_thousand_objects_and_more(place):
-    """More than the usual page of a listing, objects and folders, and none is lost or there twice."""
-    objects = {"web1/shop/%04d.json" % n: b"%d" % n for n in range(1050)}
-    objects.update({"web1/shop/%04d/data" % n: b"" for n in range(0, 1050, 50)})
+def test_many_objects(place):
+    """More than a page of a listing holds, objects and folders, and none is lost or there twice."""
+    objects = {"web1/shop/%04d.json" % n: b"%d" % n for n in range(place.many)}
+    objects.update({"web1/shop/%04d/data" % n: b"" for n in range(0, place.many, 50)})
     store = place.store()
     put_all(store, objects)
     found, folders = store.list("web1/shop")
     assert [(o.key, o.size) for o in found] == [(k, len(objects[k])) for k in sorted(objects) if k.endswith(".json")]
-    assert folders == ["%04d" % n for n in range(0, 1050, 50)]
+    assert folders == ["%04d" % n for n in range(0, place.many, 50)]
 
 
 def test_deleting(place):
