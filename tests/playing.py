@@ -23,12 +23,12 @@ class Ansible:
         (collections / "backup").symlink_to(ROOT)
         (folder / "ansible.cfg").touch()  # the user's own must not count
 
-    def playbook(self, *arguments: t.Union[str, Path]) -> subprocess.CompletedProcess[str]:
+    def playbook(self, *arguments: t.Union[str, Path], **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``ansible-playbook`` on this machine and return what came of it."""
         local = ["-c", "local", "-e", "ansible_python_interpreter=%s" % sys.executable]
-        return self.playbook_over_ssh(*local, *arguments)
+        return self.playbook_over_ssh(*local, *arguments, **environment)
 
-    def playbook_over_ssh(self, *arguments: t.Union[str, Path]) -> subprocess.CompletedProcess[str]:
+    def playbook_over_ssh(self, *arguments: t.Union[str, Path], **more: str) -> subprocess.CompletedProcess[str]:
         """Run ``ansible-playbook`` on the hosts of an inventory and return what came of it."""
         temporary = self.folder / "ansible" / "tmp"
         environment = {
@@ -43,15 +43,22 @@ class Ansible:
             "ANSIBLE_REMOTE_TEMP": str(temporary),
             "ANSIBLE_SHOW_CUSTOM_STATS": "true",
             "LC_ALL": "C.UTF-8",
+            **more,
         }
         program = Path(sys.executable).with_name("ansible-playbook")
         command = [str(part) for part in (program, *arguments)]
         return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
-    def tasks(self, *tasks: t.Dict[str, t.Any], options: t.Sequence[str] = (), **variables: t.Any) -> t.List[t.Dict[str, t.Any]]:
+    def tasks(
+        self,
+        *tasks: t.Dict[str, t.Any],
+        options: t.Sequence[str] = (),
+        environment: t.Optional[t.Dict[str, str]] = None,
+        **variables: t.Any,
+    ) -> t.List[t.Dict[str, t.Any]]:
         """Run ``tasks`` one after another, failed ones too, and return what each registered.
 
-        ``options`` are ansible-playbook's; ``variables`` the play's.
+        ``options`` are ansible-playbook's, and so is ``environment``; ``variables`` the play's.
         """
         answers = self.folder / "answers.json"
         registered = ["answer_%d" % number for number in range(len(tasks))]
@@ -60,11 +67,12 @@ class Ansible:
             "ansible.builtin.copy": {"content": "{{ [%s] | to_json }}" % ", ".join(registered), "dest": str(answers)},
             "check_mode": False,
             "diff": False,
+            "connection": "local",
         }
         play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [*steps, keep]}
         file = self.folder / "play.yml"
         file.write_text(json.dumps([play]))
         answers.unlink(missing_ok=True)
-        done = self.playbook("-i", "localhost,", file, *options)
+        done = self.playbook("-i", "localhost,", file, *options, **(environment or {}))
         assert done.returncode == 0, done.stdout + done.stderr
         return t.cast(t.List[t.Dict[str, t.Any]], json.loads(answers.read_text()))

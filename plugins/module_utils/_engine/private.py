@@ -7,6 +7,7 @@ import os
 import typing as t
 
 from .errors import ConfigurationError
+from .system import restrict_folder
 
 
 def private_folder(path: str) -> str:
@@ -40,6 +41,7 @@ def _make(path: str) -> None:
         return
     try:
         os.mkdir(path, 0o700)
+        restrict_folder(path)
     except FileNotFoundError:
         _make(os.path.dirname(path))
         _make(path)

@@ -9,7 +9,7 @@ import stat
 import typing as t
 
 from .errors import ConfigurationError, StoreFullError
-from .system import sync_folder
+from .system import replace, sync_folder
 
 
 class NewFile(t.Protocol):
@@ -69,7 +69,7 @@ class Replacement:
             os.fsync(self.fd)
             os.close(self.fd)
             self.fd = -1
-            os.replace(self.temporary, self.path)
+            replace(self.temporary, self.path)
             self.temporary = ""
             sync_folder(os.path.dirname(self.path))
         except OSError as error:

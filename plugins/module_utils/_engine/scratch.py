@@ -50,11 +50,8 @@ class Scratch:
         """Remove it. Harmless when done twice."""
         if self._lock < 0:
             return
-        try:
-            _remove(self.path)
-        finally:
-            os.close(self._lock)
-            self._lock = -1
+        lock, self._lock = self._lock, -1
+        _remove(self.path, lock)
 
     def __enter__(self) -> Scratch:
         return self
@@ -86,11 +83,8 @@ def sweep(parent: str) -> int:
             lock = _take(path)
             if lock is None:
                 continue
-            try:
-                _remove(path)
-                removed += 1
-            finally:
-                os.close(lock)
+            _remove(path, lock)
+            removed += 1
         except OSError:
             continue
     return removed
@@ -119,12 +113,17 @@ def _take(folder: str) -> t.Optional[int]:
     return None
 
 
-def _remove(folder: str) -> None:
+def _remove(folder: str, lock: int) -> None:
+    """Remove a folder and close its lock, which is ours."""
     # The lock last: a folder that is half removed must stay recognisable as one of the dead.
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            elif entry.name != _LOCK:
-                os.unlink(entry.path)
-    shutil.rmtree(folder)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                elif entry.name != _LOCK:
+                    os.unlink(entry.path)
+    finally:
+        # Windows removes nothing that is open. Who takes the lock in between removes the folder too.
+        os.close(lock)
+    shutil.rmtree(folder, ignore_errors=True)

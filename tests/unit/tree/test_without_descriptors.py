@@ -21,6 +21,9 @@ def by_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("_engine.tree.compare.Folder", windows_folder.Folder)
     monkeypatch.setattr("_engine.tree.compare.mount_points", windows_folder.mount_points)
     monkeypatch.setattr("_engine.tree.write.HAS_DIR_FD", False)
+    monkeypatch.setattr("_engine.tree.staging.HAS_DIR_FD", False)
+    # All names are good here; which are not on Windows is another subject.
+    monkeypatch.setattr(windows_folder.Folder, "fold", staticmethod(lambda name: name))
 
 
 @pytest.mark.parametrize("seed", range(3))

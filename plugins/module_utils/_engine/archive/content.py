@@ -13,7 +13,9 @@ from .frames import FRAME, FrameWriter
 _ZEROS = bytes(1 << 20)
 
 # What a device that fails, a server that is gone or a mandatory lock answers to read(2).
-_UNREADABLE = (errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.EACCES, errno.EBADMSG, errno.ETIMEDOUT)
+_UNREADABLE = {
+    errno.EIO, errno.ESTALE, errno.EACCES, errno.EBADMSG, errno.ETIMEDOUT, getattr(errno, "EREMOTEIO", errno.EIO),
+}  # fmt: skip
 
 Update = t.Callable[[memoryview], t.Any]
 

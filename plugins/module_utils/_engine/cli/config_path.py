@@ -11,8 +11,10 @@ VARIABLE = "FLEET_BACKUP_CONFIG"
 
 def default_config() -> str:
     """Where they are when nothing else is said."""
-    if os.name == "nt":
-        return os.path.join(os.environ.get("PROGRAMDATA", "C:\\ProgramData"), "fleet-backup")
+    from ..system import IS_WINDOWS  # the help does not need it
+
+    if IS_WINDOWS:
+        return os.path.join(os.environ.get("PROGRAMDATA", "C:\\ProgramData"), "fleet-backup", "config")
     return "/etc/fleet-backup/"
 
 

@@ -174,6 +174,8 @@ def _nowhere(descriptor: int) -> t.TextIO:
 
 def _shows_colours(stream: t.TextIO) -> bool:
     """Colours only for people, and not for those who do not want them (https://no-color.org)."""
+    from ..system import IS_WINDOWS  # the help does not need it
+
     if os.environ.get("NO_COLOR") or not stream.isatty() or os.environ.get("TERM") == "dumb":
         return False
-    return os.name != "nt" or bool(os.environ.get("WT_SESSION"))
+    return not IS_WINDOWS or bool(os.environ.get("WT_SESSION"))

@@ -15,7 +15,7 @@ import typing as t
 from ..errors import ConfigurationError, ScheduleError
 from ..process import run
 from ..replacement import Replacement
-from ..system import is_superuser
+from ..system import IS_WINDOWS, is_superuser
 from . import Entry, Planned, Scheduler
 
 FILE = "/etc/cron.d/fleet-backup"
@@ -31,7 +31,7 @@ class CronScheduler(Scheduler):
 
     @classmethod
     def is_available(cls) -> bool:
-        if os.name == "nt":
+        if IS_WINDOWS:
             return False
         return os.path.isdir(os.path.dirname(FILE)) if is_superuser() else shutil.which("crontab") is not None
 

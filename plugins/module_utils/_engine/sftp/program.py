@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import tempfile
@@ -11,7 +10,7 @@ import typing as t
 
 from ..errors import ConfigurationError, FleetBackupError, MissingDependencyError, StoreRefusedError, StoreUnavailableError
 from ..process import last_lines
-from ..system import GROUP_OPTIONS
+from ..system import GROUP_OPTIONS, IS_WINDOWS
 from .account import Account
 
 _BUFFER = 1 << 20
@@ -42,12 +41,12 @@ class Program:
     """A child ``ssh -s HOST sftp``. It ends when this object is closed, or with this process."""
 
     def __init__(self, account: Account) -> None:
-        if os.name == "nt" or account.password or account.passphrase:
+        if IS_WINDOWS or account.password or account.passphrase:
             raise ConfigurationError(
                 "%s: connection: ssh %s; use connection: paramiko"
                 % (
                     account.store,
-                    "is not possible on Windows" if os.name == "nt" else "takes no password or passphrase, only keys and agents",
+                    "is not possible on Windows" if IS_WINDOWS else "takes no password or passphrase, only keys and agents",
                 )
             )
         self._account = account

@@ -19,7 +19,7 @@ from ..interruption import uninterrupted
 from ..result import Notice, utc_now
 from ..scratch import Scratch, need_space
 from ..sources import RestorePlan, RestoreTarget
-from ..system import group_id, is_superuser, sync_folder, user_id
+from ..system import gives_owners, group_id, sync_folder, user_id
 from .checking import Findings, examine
 from .copying import Watch, copy_database, transfer
 from .database import (
@@ -261,7 +261,7 @@ class SqliteRestoring:
             except (KeyError, TypeError, ValueError):
                 # Nothing that makes sense was recorded: it stays private to the one who restores it.
                 return
-        if is_superuser() and hasattr(os, "chown"):
+        if gives_owners():
             os.chown(self._staged, uid, gid)
         os.chmod(self._staged, mode & 0o777)
 

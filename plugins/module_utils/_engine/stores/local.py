@@ -10,7 +10,7 @@ import typing as t
 
 from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from ..options import Option
-from ..system import sync_folder
+from ..system import replace, sync_folder
 from . import Readable, Store, StoredObject, Upload
 from .read_back import ReadBack
 
@@ -288,7 +288,7 @@ def _rename_new(source: str, target: str) -> None:
         # File systems without hard links (exFAT, some network mounts). Ids are unique, so the window is only theoretical.
         if os.path.exists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
-        os.rename(source, target)
+        replace(source, target)
         return
     os.unlink(source)
 

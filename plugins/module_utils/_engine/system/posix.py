@@ -16,6 +16,8 @@ import typing as t
 
 from ..errors import ConfigurationError
 
+IS_WINDOWS = False
+HAS_MODES = True
 HAS_DIR_FD = True
 OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -27,6 +29,15 @@ def is_superuser() -> bool:
     return os.geteuid() == 0
 
 
+def let_in(account: str, folders: t.Mapping[str, str]) -> None:
+    """Schedulers here run everything as whoever put the schedule into force."""
+
+
+def gives_owners() -> bool:
+    """Whether this user can give files to others."""
+    return is_superuser()
+
+
 def open_to_others(status: os.stat_result) -> bool:
     """True when others than its owner may read or change a file that holds a private key.
 
@@ -34,6 +45,10 @@ def open_to_others(status: os.stat_result) -> bool:
     """
     others = status.st_mode & 0o077
     return bool(others) and not (others == 0o040 and group_name(status.st_gid) == "ssh_keys")
+
+
+def restrict_folder(path: str) -> None:
+    """The mode says it already."""
 
 
 def lock_file(fd: int) -> bool:
@@ -123,6 +138,25 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return ""
+
+
+def slashed(path: bytes) -> bytes:
+    """A path whose parts are all separated by slashes."""
+    return path
+
+
+def join(folder: bytes, name: bytes) -> bytes:
+    """The path of something in a folder; both separated by slashes."""
+    return os.path.join(folder, name)
+
+
+def replace(source: str, target: str) -> None:
+    """Rename, replacing what is there."""
+    os.replace(source, target)
+
+
+def makes_symlinks() -> bool:
+    return True
 
 
 def open_folder(path: str, dir_fd: t.Optional[int]) -> t.Optional[int]:

@@ -17,6 +17,11 @@ class Folder:
     #: Whether there are fifos and device nodes.
     HAS_SPECIAL = True
 
+    @staticmethod
+    def fold(name: bytes) -> t.Optional[bytes]:
+        """What all names that mean the same have in common: ``name`` itself; None for one that no file can have."""
+        return name
+
     __slots__ = ("fd",)
 
     def __init__(self, fd: int) -> None:

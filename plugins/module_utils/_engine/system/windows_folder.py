@@ -5,9 +5,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import typing as t
+
+from .windows import extended, patiently
+
+_refused = re.compile(r'[<>:"/\\\\|?*\x00-\x1f]').search
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"}
+_DEVICES |= {name + digit for name in ("com", "lpt") for digit in "0123456789\xb9\xb2\xb3"}
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
@@ -20,13 +27,25 @@ class Folder:
 
     __slots__ = ("path",)
 
+    @staticmethod
+    def fold(name: bytes) -> t.Optional[bytes]:
+        """What all names that mean the same have in common; None for one that no file can have.
+
+        https://learn.microsoft.com/windows/win32/fileio/naming-a-file. A backslash leads elsewhere, a colon into a stream of
+        another file, and a dot or a space at the end is dropped: such names are not only refused, they mean something else.
+        """
+        text = os.fsdecode(name)
+        if _refused(text) or text.endswith((" ", ".")) or text.split(".")[0].rstrip().lower() in _DEVICES:
+            return None
+        return os.fsencode(text.casefold())
+
     def __init__(self, path: str) -> None:
         self.path = path
 
     @classmethod
     def at(cls, path: bytes) -> Folder:
         """Open the folder at ``path``; its last component may be no link."""
-        text = os.fsdecode(path)
+        text = extended(os.fsdecode(path))
         if not stat.S_ISDIR(os.lstat(text).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), text)
         return cls(text)
@@ -43,7 +62,7 @@ class Folder:
         return self._of(name)
 
     def folder(self, name: bytes) -> Folder:
-        return Folder.at(os.fsencode(self._of(name)))
+        return Folder.at(os.fsencode(self._of(name))) if name != b"." else Folder(self.path)
 
     def make_folder(self, name: bytes) -> Folder:
         """Make a folder that only its owner may enter, and open it."""
@@ -77,7 +96,7 @@ class Folder:
         os.link(self._of(name), folder._of(new))
 
     def rename(self, name: bytes, folder: Folder, new: bytes) -> None:
-        os.replace(self._of(name), folder._of(new))
+        patiently(os.replace, self._of(name), folder._of(new))
 
     def symlink(self, target: bytes, name: bytes) -> None:
         os.symlink(os.fsdecode(target), self._of(name))
@@ -100,10 +119,15 @@ class Folder:
             os.utime(self._of(name), ns=times, follow_symlinks=False)
 
     def remove(self, name: bytes) -> None:
-        os.unlink(self._of(name))
+        path = self._of(name)
+        try:
+            patiently(os.unlink, path)
+        except PermissionError:
+            os.chmod(path, stat.S_IWRITE)  # what is read-only is not removed either
+            os.unlink(path)
 
     def remove_folder(self, name: bytes) -> None:
-        os.rmdir(self._of(name))
+        patiently(os.rmdir, self._of(name))
 
     def free_space(self) -> int:
         """Bytes that this user may still write on the file system."""
@@ -113,6 +137,8 @@ class Folder:
         """There is no way to sync a volume without administrator rights."""
 
     def _of(self, name: bytes) -> str:
+        if self.fold(name) is None:
+            raise OSError(errno.EINVAL, "Windows takes no such file name", os.path.join(self.path, os.fsdecode(name)))
         return os.path.join(self.path, os.fsdecode(name))
 
 

@@ -16,10 +16,11 @@ from ..archive.index import Entry, Root
 from ..archive.reader import ComponentReader
 from ..errors import RestoreError
 from ..names import printable
+from ..system import join, makes_symlinks, slashed
 from ..system.folder import Folder, mount_points
 from .extra import Extras, ExtraSearch
 from .judge import Judge, Verdict
-from .listing import DEVICES, DIRECTORY, FIFO, LINK, listing
+from .listing import DEVICES, DIRECTORY, FIFO, LINK, SYMLINK, listing
 from .metadata import Permissions
 from .select import Selection
 
@@ -51,7 +52,7 @@ class Frame:
     ``entry`` is None for a folder whose metadata is not to be restored: it only leads to a root or to something chosen.
     """
 
-    __slots__ = ("entry", "holder", "info", "live", "made", "path", "rel", "touched")
+    __slots__ = ("entry", "folded", "holder", "info", "live", "made", "path", "rel", "touched")
 
     def __init__(
         self, holder: Holder, rel: bytes, path: t.Optional[bytes], entry: t.Optional[Entry], live: t.Optional[Folder]
@@ -65,6 +66,8 @@ class Frame:
         self.made: t.Optional[Folder] = None
         #: Whether something in it is to be swapped, so that its own time changes.
         self.touched = False
+        #: What Folder.fold() makes of the names in it that were met.
+        self.folded: t.Set[bytes] = set()
 
     def below(self, name: bytes) -> bytes:
         """The path of something in it, relative to the holder."""
@@ -72,7 +75,7 @@ class Frame:
 
     def place(self, name: bytes = b"") -> bytes:
         """The whole path of something in it, or its own."""
-        return os.path.join(self.holder.path, self.below(name) if name else self.rel).rstrip(b"/") or b"/"
+        return join(self.holder.path, self.below(name) if name else self.rel).rstrip(b"/") or b"/"
 
     def close(self) -> None:
         for folder in (self.live, self.made):
@@ -117,7 +120,7 @@ class Comparison:
         self._delete = target.delete
         self._roots = sorted(component.roots, key=lambda root: len(root.name), reverse=True)
         self._names = {root.name for root in self._roots}
-        self._to = os.fsencode(os.path.realpath(target.to)) if target.to is not None else None
+        self._to = slashed(os.fsencode(os.path.realpath(target.to))) if target.to is not None else None
         self._mounts = mount_points()
         self._judge = Judge(permissions)
         self._extras: t.Dict[bytes, Extras] = {}
@@ -140,13 +143,20 @@ class Comparison:
             for root in self._roots:
                 self._find_extras(root)
         stack: t.List[Frame] = []
+        left_out = b"/"  # no archive path begins so
         try:
             for path, entry, is_parent in self.selection.of(self._listing(self._component.entries())):
+                if path.startswith(left_out):
+                    self._permissions.miss("name-skipped", path)
+                    continue
                 parent, _slash, name = path.rpartition(b"/")
                 while stack and stack[-1].path != parent:
                     yield from self._leave(stack)
                 if not stack:
                     name = yield from self._begin(path, stack)
+                if not self._is_possible(stack[-1], name, path):
+                    left_out = path + b"/"
+                    continue
                 if entry["type"] == DIRECTORY:
                     yield from self._directory(stack, name, path, entry, is_parent)
                 elif self._is_allowed(path, entry["type"]):
@@ -160,11 +170,11 @@ class Comparison:
     def locate(self, path: bytes) -> bytes:
         """Where on the disk the entry with this archive path belongs."""
         if self._to is not None:
-            return os.path.join(self._to, path)
+            return join(self._to, path)
         for root in self._roots:
             if path == root.name or not root.name or path.startswith(root.name + b"/"):
                 rest = path[len(root.name) :].lstrip(b"/")
-                return os.path.join(self._original(root), rest) if rest else self._original(root)
+                return join(self._original(root), rest) if rest else self._original(root)
         raise RestoreError("%s lies under no root of the backup" % printable(path))
 
     def judge_link(self, path: bytes, entry: Entry, folder: Folder, name: bytes) -> bool:
@@ -195,7 +205,7 @@ class Comparison:
     def _original(self, root: Root) -> bytes:
         if not os.path.isabs(root.path) or b"\0" in root.path:
             raise RestoreError("%s: the root that the backup names is no absolute path" % printable(root.path))
-        return os.path.realpath(root.path)
+        return slashed(os.path.realpath(root.path))
 
     def _begin(self, path: bytes, stack: t.List[Frame]) -> t.Generator[Step, None, bytes]:
         """Go to the folder that a root lies in, making what is missing on the way; return the root's name on the disk."""
@@ -272,12 +282,25 @@ class Comparison:
             self._add_holder(Holder(place, folder))
         return Frame(self.holders[place], b"", path, entry, self.holders[place].folder)
 
+    def _is_possible(self, frame: Frame, name: bytes, path: bytes) -> bool:
+        """Whether this system takes the name, and tells it from those before it."""
+        folded = Folder.fold(name)
+        if folded is None or folded in frame.folded:
+            self._permissions.miss("name-skipped", path)
+            return False
+        if folded is not name:
+            frame.folded.add(folded)
+        return True
+
     def _is_allowed(self, path: bytes, kind: str) -> bool:
         if kind in DEVICES and not self._permissions.devices:
             self._permissions.miss("device-skipped", path)
             return False
         if kind == FIFO and not Folder.HAS_SPECIAL:
             self._permissions.miss("special-skipped", path)
+            return False
+        if kind == SYMLINK and not makes_symlinks():
+            self._permissions.miss("link-skipped", path)
             return False
         return True
 

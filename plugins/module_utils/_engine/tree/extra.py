@@ -10,6 +10,7 @@ import typing as t
 from ..archive.index import Entry, sort_key
 from ..errors import RestoreError
 from ..names import printable
+from ..system import join
 from .listing import DIRECTORY
 from .staging import PREFIX
 from .walk import DIRECTORY as LIVE_DIRECTORY
@@ -114,7 +115,7 @@ class ExtraSearch:
         return self._found.setdefault(path.rpartition(b"/")[0], Extras([], []))
 
     def _place(self, path: bytes) -> bytes:
-        return os.path.join(self._where, path[len(self._root) :].lstrip(b"/"))
+        return join(self._where, path[len(self._root) :].lstrip(b"/"))
 
 
 def _relative(extras: Extras, folder: bytes) -> Extras:

@@ -11,7 +11,7 @@ import typing as t
 from ..archive.index import Entry
 from ..names import printable
 from ..result import Notice
-from ..system import group_id, is_superuser, list_xattrs, remove_xattr, set_xattr, user_id
+from ..system import HAS_MODES, gives_owners, group_id, list_xattrs, remove_xattr, set_xattr, user_id
 from .listing import DIRECTORY, SYMLINK
 
 Handle = t.Union[int, str]
@@ -25,6 +25,8 @@ _MESSAGES = {
     "xattr-not-set": "were restored without some of their extended attributes",
     "device-skipped": "are device nodes and were left out; devices, as root, restores them too",
     "special-skipped": "are fifos, which this system does not have",
+    "link-skipped": "are symbolic links, which this user may not make: Windows asks for an administrator, or Developer Mode",
+    "name-skipped": "were left out: Windows takes no such names, nor two that differ only in case",
     "hard-link-copied": "were hard links and are files of their own now: the file system refused to link them",
 }
 
@@ -49,7 +51,7 @@ class Metadata(t.NamedTuple):
     @classmethod
     def of(cls, info: os.stat_result, xattrs: t.Dict[str, bytes]) -> Metadata:
         """What something has now."""
-        owner = (info.st_uid, info.st_gid) if is_superuser() else None
+        owner = (info.st_uid, info.st_gid) if gives_owners() else None
         return cls(stat.S_IMODE(info.st_mode), owner, (info.st_atime_ns, info.st_mtime_ns), xattrs)
 
 
@@ -64,7 +66,7 @@ class Permissions:
     """What the caller may give to what is restored. Keeps account of what could not be given."""
 
     def __init__(self, set_ids: bool, devices: bool) -> None:
-        self.superuser = is_superuser()
+        self.superuser = gives_owners()
         self.devices = devices and self.superuser
         self._set_ids = set_ids
         self._self = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
@@ -148,7 +150,7 @@ class Permissions:
             return True
         # Set-id bits that the archive has and the caller may not give are left alone where they are already.
         kept = int(entry["mode"], 8) & ~wanted.mode
-        if stat.S_IMODE(info.st_mode) & ~kept != wanted.mode:
+        if HAS_MODES and stat.S_IMODE(info.st_mode) & ~kept != wanted.mode:
             return False
         return self.comparable(xattrs) == self.comparable(wanted.xattrs)
 

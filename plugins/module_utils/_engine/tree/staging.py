@@ -20,7 +20,7 @@ import typing as t
 
 from ..errors import LockedError, RestoreError
 from ..names import STAGING_PREFIX, printable
-from ..system import list_xattrs, lock_file, remove_xattr
+from ..system import HAS_DIR_FD, list_xattrs, lock_file, remove_xattr
 from ..system.folder import Folder
 from .beneath import Beneath, link, move
 from .metadata import Metadata, Permissions
@@ -300,6 +300,9 @@ class Staging:
                 self._permissions.correct(below.handle, metadata, place)
             finally:
                 below.close()
+            return
+        if not HAS_DIR_FD:
+            self._permissions.correct(folder.handle_of(name), metadata, place)
             return
         fd = folder.read(name)
         try:
