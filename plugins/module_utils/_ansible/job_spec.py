@@ -570,6 +570,7 @@ HOST: t.Dict[str, t.Any] = {
     "signing_key": {"type": "path", "no_log": False},
     "trusted_hosts": {"type": "list", "elements": "str"},
     "scheduler": {"type": "str", "default": "auto", "choices": ["auto", "systemd", "cron", "task_scheduler"]},
+    "scheduler_account": {"type": "str"},
     "schedules_enabled": {"type": "bool", "default": True},
     "state_dir": {"type": "path"},
 }

@@ -261,6 +261,14 @@ CONFIG = (
         choices=(AUTO, *SCHEDULERS),
         default=AUTO,
     ),
+    Option(
+        "scheduler_account",
+        "str",
+        "The account that Task Scheduler runs schedules as on Windows, by default SYSTEM. No password is kept: an account of the"
+        " host reaches only what lies on it, a group managed service account (its name ends with C($)) the network too. It"
+        " must be able to read the job files and to write to O(state_dir): the module M(fleet.backup.agent) sees to that.",
+        example="ACME\\backup$",
+    ),
     Option("schedules_enabled", "bool", "One switch for all schedules of this host.", default=True),
     Option("state_dir", "path", "Where status files, locks and logs are kept.", example="/var/lib/fleet-backup"),
 )
@@ -352,6 +360,7 @@ class Config:
     notifiers: t.Tuple[NotifierConfig, ...] = ()
     scheduler: str = AUTO
     schedules_enabled: bool = True
+    scheduler_account: t.Optional[str] = None
 
     def job(self, name: str) -> Job:
         """Return the job called ``name``; NotFoundError names those that exist."""
@@ -409,6 +418,7 @@ def parse_config(description: t.Any) -> Config:
         notifiers=notifiers,
         scheduler=value["scheduler"],
         schedules_enabled=value["schedules_enabled"],
+        scheduler_account=value["scheduler_account"],
     )
 
 
@@ -438,10 +448,10 @@ def load_config(path: str) -> Config:
 
 def default_state_dir() -> str:
     """The folder for status files, locks and logs: the system's for root, the user's own otherwise."""
-    from .system import is_superuser
+    from .system import IS_WINDOWS, is_superuser
 
-    if os.name == "nt":
-        return os.path.join(os.environ.get("PROGRAMDATA", "C:\\ProgramData"), "fleet-backup")
+    if IS_WINDOWS:
+        return os.path.join(os.environ.get("PROGRAMDATA", "C:\\ProgramData"), "fleet-backup", "state")
     if is_superuser():
         return "/var/lib/fleet-backup"
     base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")

@@ -11,7 +11,6 @@ import pytest
 from _engine.errors import ConfigurationError
 from _engine.job import parse_config
 from _engine.schedules.planned import planned, stagger
-from _engine.schedules.task_scheduler import task_xml
 
 COMMAND = ("/usr/local/bin/fleet-backup", "--config", "/etc/fleet-backup")
 
@@ -72,11 +71,3 @@ def test_a_fleet_is_spread_evenly_and_a_host_keeps_its_moment():
 def test_disabled_ones_are_not_planned(tmp_path):
     described = config(tmp_path, {"at": "02:00", "enabled": False}, {"every": "1h"})
     assert [p.name for p in planned(described, described.jobs[0], COMMAND)] == ["scheduled"]
-
-
-def test_a_task_with_too_many_triggers_is_refused(tmp_path):
-    described = config(tmp_path, {"every": "15m"}, {"cron": "*/30 * * * *", "name": "half"})
-    often, seldom = planned(described, described.jobs[0], COMMAND)
-    with pytest.raises(ConfigurationError, match="48 times a day, not 96"):
-        task_xml(often)
-    assert task_xml(seldom).count("<CalendarTrigger>") == 48

@@ -69,7 +69,7 @@ def apply_schedules(
     result = ScheduleResult("schedule", config.host, dry_run=dry_run)
     result.begin()
     try:
-        chosen = _choose(config.state_dir, scheduler or config.scheduler, optional=remove)
+        chosen = _choose(config, scheduler or config.scheduler, optional=remove)
         wanted = [] if remove or not config.schedules_enabled else _planned(config, command)
         _make_it_so(config, chosen, wanted, result)
         if not remove:
@@ -85,7 +85,7 @@ def list_schedules(config: Config, command: t.Sequence[str], scheduler: t.Option
     result = ScheduleResult("schedule", config.host)
     result.begin()
     try:
-        chosen = _choose(config.state_dir, scheduler or config.scheduler)
+        chosen = _choose(config, scheduler or config.scheduler)
         result.scheduler = chosen.name if chosen else ""
         result.schedules = _rows(config, chosen, command)
         for row in result.schedules:
@@ -105,7 +105,7 @@ def test_schedule(config: Config, command: t.Sequence[str], job_name: str, name:
     result = ScheduleResult("schedule", config.host, job_name)
     result.begin()
     try:
-        chosen = _choose(config.state_dir, config.scheduler)
+        chosen = _choose(config, config.scheduler)
         if chosen is None:
             raise NotFoundError("this host has no scheduler")
         result.scheduler = chosen.name
@@ -235,7 +235,7 @@ def _make_it_so(config: Config, chosen: t.Optional[Scheduler], wanted: t.Sequenc
     after = {one.key: chosen.entry(one).text for one in wanted} if chosen else {}
     result.after = after
     for name in available():
-        scheduler = load(name)(config.state_dir)
+        scheduler = load(name)(config.state_dir, config.scheduler_account)
         there = {key: entry.text for key, entry in scheduler.entries().items()}
         result.before.update(there)
         is_chosen = chosen is not None and chosen.name == name
@@ -251,7 +251,7 @@ def _make_it_so(config: Config, chosen: t.Optional[Scheduler], wanted: t.Sequenc
         Record(config.state_dir).enact([one.key for one in wanted])
 
 
-def _choose(state_dir: str, name: str, optional: bool = False) -> t.Optional[Scheduler]:
+def _choose(config: Config, name: str, optional: bool = False) -> t.Optional[Scheduler]:
     there = available()
     if name == AUTO:
         if not there and not optional:
@@ -259,7 +259,7 @@ def _choose(state_dir: str, name: str, optional: bool = False) -> t.Optional[Sch
         name = there[0] if there else ""
     elif name not in there and not optional:
         raise ScheduleError("this host has no %s; there is %s" % (name, ", ".join(there) or "none that is known"))
-    return load(name)(state_dir) if name in there else None
+    return load(name)(config.state_dir, config.scheduler_account) if name in there else None
 
 
 def _planned(config: Config, command: t.Sequence[str]) -> t.List[Planned]:

@@ -70,8 +70,10 @@ class Scheduler:
 
     name = ""
 
-    def __init__(self, state_dir: str) -> None:
+    def __init__(self, state_dir: str, account: t.Optional[str] = None) -> None:
+        """``account``: who is to run the operations, where a scheduler can choose."""
         self.state_dir = state_dir
+        self.account = account
 
     @classmethod
     def is_available(cls) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 import typing as t
 from xml.sax.saxutils import escape
 
@@ -16,12 +17,17 @@ from ..errors import ConfigurationError, ScheduleError
 from ..private import private_folder
 from ..process import run
 from ..replacement import Replacement
+from ..system import IS_WINDOWS
 from . import Entry, Planned, Scheduler
 from .calendar import WEEKDAYS, Calendar
+from .record import Record
 
 _FOLDER = "\\fleet-backup\\"
 # The schema allows 48 triggers.
 _TRIGGERS = 48
+_DAY = 24 * 60
+# How long a run that was started to be tried is waited for, in seconds.
+_PATIENCE = 3600
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -37,8 +43,8 @@ _TASK = """\
 {triggers}  </Triggers>
   <Principals>
     <Principal id="Author">
-      <UserId>S-1-5-18</UserId>
-      <RunLevel>HighestAvailable</RunLevel>
+      <UserId>{user}</UserId>
+{logon}      <RunLevel>HighestAvailable</RunLevel>
     </Principal>
   </Principals>
   <Settings>
@@ -68,9 +74,19 @@ _TASK = """\
 _TRIGGER = """\
     <CalendarTrigger>
       <StartBoundary>2024-01-01T{hour:02d}:{minute:02d}:00</StartBoundary>
-      <Enabled>true</Enabled>
-{days}    </CalendarTrigger>
+{repetition}{days}    </CalendarTrigger>
 """
+
+
+# All day long, from the first time of the day on.
+_REPETITION = """\
+      <Repetition>
+        <Interval>PT{minutes}M</Interval>
+        <Duration>P1D</Duration>
+      </Repetition>
+"""
+
+_SYSTEM = "S-1-5-18"
 
 
 class TaskScheduler(Scheduler):
@@ -80,7 +96,7 @@ class TaskScheduler(Scheduler):
 
     @classmethod
     def is_available(cls) -> bool:
-        return os.name == "nt" and shutil.which("schtasks") is not None
+        return IS_WINDOWS and shutil.which("schtasks") is not None
 
     def entries(self) -> t.Dict[str, Entry]:
         found = {}
@@ -96,7 +112,7 @@ class TaskScheduler(Scheduler):
                 "job %s, schedule %s: Task Scheduler knows only the host's time zone; leave out timezone"
                 % (planned.job, planned.name)
             )
-        return Entry(planned.key, task_xml(planned))
+        return Entry(planned.key, task_xml(planned, self.account))
 
     def apply(self, planned: t.Sequence[Planned]) -> None:
         there = self.entries()
@@ -117,8 +133,17 @@ class TaskScheduler(Scheduler):
             made.check("the task %s cannot be registered" % key, ScheduleError)
 
     def start(self, planned: Planned) -> None:
+        record = Record(self.state_dir)
+        before = record.runs().get(planned.key, {}).get("started")
         self._schtasks("/Run", "/TN", _task(planned.key)).check("the task cannot be started", ScheduleError)
-        raise ScheduleError("Task Scheduler has started it, and does not tell when it ends; see fleet-backup schedule list")
+        # It does not tell when it ends; the run itself does.
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            run = record.runs().get(planned.key, {})
+            if run.get("started") != before and run.get("ended") is not None:
+                return
+            time.sleep(1)
+        raise ScheduleError("Task Scheduler has started it, and it did not end within %d minutes" % (_PATIENCE // 60))
 
     def _kept(self) -> t.List[str]:
         try:
@@ -134,8 +159,8 @@ class TaskScheduler(Scheduler):
         return run(["schtasks", *words], timeout=120)
 
 
-def task_xml(planned: Planned) -> str:
-    """The description of the task. Raises ConfigurationError when it would need too many triggers."""
+def task_xml(planned: Planned, account: t.Optional[str] = None) -> str:
+    """The description of the task, run by SYSTEM or by ``account``. Raises ConfigurationError: it needs too many triggers."""
     triggers = list(_triggers(planned.calendar))
     if len(triggers) > _TRIGGERS:
         raise ConfigurationError(
@@ -144,17 +169,35 @@ def task_xml(planned: Planned) -> str:
         )
     return _TASK.format(
         title=escape(planned.title),
+        user=escape(account or _SYSTEM),
+        logon="      <LogonType>%s</LogonType>\n" % _logon(account) if account else "",
         triggers="".join(triggers),
         command=escape(planned.command[0]),
         arguments=escape(subprocess.list2cmdline(planned.command[1:])),
     )
 
 
+def _logon(account: str) -> str:
+    """How an account is let in without a password that somebody would have to keep.
+
+    The password of a group managed service account, whose name ends with a dollar, is known to Windows itself. Any other account
+    is taken at its word (service for user); it then reaches nothing that would ask for its password, such as a network share.
+    """
+    return "Password" if account.endswith("$") else "S4U"
+
+
 def _triggers(calendar: Calendar) -> t.Iterator[str]:
+    times = [hour * 60 + minute for hour in calendar.hours for minute in calendar.minutes]
+    steps = {after - before for before, after in zip(times, [*times[1:], times[0] + _DAY])}
+    if len(times) > 1 and len(steps) == 1:
+        repetition = _REPETITION.format(minutes=steps.pop())
+        for days in _days(calendar):
+            yield _TRIGGER.format(hour=calendar.hours[0], minute=calendar.minutes[0], repetition=repetition, days=days)
+        return
     for hour in calendar.hours:
         for minute in calendar.minutes:
             for days in _days(calendar):
-                yield _TRIGGER.format(hour=hour, minute=minute, days=days)
+                yield _TRIGGER.format(hour=hour, minute=minute, repetition="", days=days)
 
 
 def _days(calendar: Calendar) -> t.Iterator[str]:
