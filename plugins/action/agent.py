@@ -17,66 +17,52 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.backup.plugins.plugin_utils.agent import agent_bytes
+from ansible_collections.fleet.backup.plugins.plugin_utils.on_host import Answer, HostAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(HostAction):
+    MODULE = "agent"
+
     _supports_async = False
-    _supports_check_mode = True
     TRANSFERS_FILES = True
 
-    def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
-        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+    def run(self, tmp: t.Any = None, task_vars: t.Optional[Answer] = None) -> Answer:
+        result: Answer = ActionBase.run(self, tmp, task_vars)
+        try:
+            result.update(self._deploy(task_vars))
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _deploy(self, task_vars: t.Optional[Answer]) -> Answer:
         arguments = dict(self._task.args)
         for own in ("sha256", "command", "wheels"):
             if own in arguments:
                 raise AnsibleActionFail("%s is filled in by the controller; leave it out" % own)
         if arguments.get("state", "present") == "absent":
-            result.update(self._module(arguments, task_vars))
-            return result
+            return self.carry_out(self.MODULE, arguments, task_vars)
         command = agent_bytes()
         arguments["sha256"] = hashlib.sha256(command).hexdigest()
-        first = self._module(arguments, task_vars)
-        more = {} if first.get("failed") else self._what_it_lacks(first["agent"], command)
-        if not more or self._task.check_mode:
-            result.update(first)
-            return result
-        second = self._module({**arguments, **more}, task_vars)
-        self._remove_tmp_path(self._connection._shell.tmpdir)
-        result.update(second)
-        result["changed"] = bool(first.get("changed") or second.get("changed"))
-        return result
+        first = self.carry_out(self.MODULE, arguments, task_vars)
+        more = {} if first.get("failed") or self._task.check_mode else self._what_it_lacks(first["agent"], command)
+        if not more:
+            return first
+        second = self.carry_out(self.MODULE, {**arguments, **more}, task_vars)
+        return {**second, "changed": bool(first.get("changed") or second.get("changed"))}
 
-    def _module(self, arguments: t.Dict[str, t.Any], task_vars: t.Any) -> t.Dict[str, t.Any]:
-        return t.cast(
-            t.Dict[str, t.Any],
-            self._execute_module(module_name="fleet.backup.agent", module_args=arguments, task_vars=task_vars),
-        )
-
-    def _what_it_lacks(self, found: t.Dict[str, t.Any], command: bytes) -> t.Dict[str, t.Any]:
+    def _what_it_lacks(self, found: Answer, command: bytes) -> Answer:
         """Send it, and return the arguments that tell where it is."""
-        more: t.Dict[str, t.Any] = {}
-        if self._task.check_mode:
-            return more
+        more: Answer = {}
         if found["needs_command"]:
-            more["command"] = self._send(command, "fleet-backup.pyz")
+            more["command"] = self.send("fleet-backup.pyz", command)
         if found["missing"] and self._task.args.get("libraries", "report") == "private":
             wheels = _wheels([library["distribution"] for library in found["missing"]], found["python"])
             more["wheels"] = [self._send_file(wheel) for wheel in wheels]
         return more
 
-    def _send(self, data: bytes, name: str) -> str:
-        with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP) as file:
-            file.write(data)
-            file.flush()
-            return self._send_file(file.name, name)
-
-    def _send_file(self, path: str, name: str = "") -> str:
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, name or os.path.basename(path))
-        self._transfer_file(path, remote)
-        self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        return str(remote)
+    def _send_file(self, path: str) -> str:
+        with open(path, "rb") as file:
+            return self.send(os.path.basename(path), file.read())
 
 
 def _wheels(distributions: t.Sequence[str], python: t.Dict[str, str]) -> t.List[str]:
@@ -106,6 +92,8 @@ def _wheels(distributions: t.Sequence[str], python: t.Dict[str, str]) -> t.List[
 
 def _platforms(python: t.Dict[str, str]) -> t.List[str]:
     """The platform tags (PEP 600, PEP 656) that run on a host, the newest first."""
+    if python["platform"].startswith("win"):
+        return [python["platform"].replace("-", "_")]
     machine = python["platform"].rpartition("-")[2]
     found = re.match(r"glibc-2\.(\d+)", python["libc"])
     if not found:

@@ -9,11 +9,12 @@ import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import HOST_OPTIONS
 from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError, FleetBackupError
 from ansible_collections.fleet.backup.plugins.module_utils._engine.keyring import open_keyring
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules.given import HOST_OPTIONS
 from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.unwrap import unwrap_given
 from ansible_collections.fleet.backup.plugins.module_utils._engine.result import Result
+from ansible_collections.fleet.backup.plugins.plugin_utils.on_host import Answer, HostAction
 
 _OPTION, _VARIABLE = "controller_identities", "FLEET_BACKUP_IDENTITY"
 
@@ -23,15 +24,12 @@ _PLACE = ("config", "name", "job", *HOST_OPTIONS, "backup", "at", "store", "from
 # Of the host's; then nothing of the environment is used.
 _OTHER_KEYS = ("identities", "passphrase", "file_keys")
 
-Answer = t.Dict[str, t.Any]
 
-
-class ActionModule(ActionBase):  # type: ignore[misc]
-    _supports_check_mode = True
-    _supports_async = True
+class ActionModule(HostAction):
+    MODULE = "restore"
 
     def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> Answer:
-        answer: Answer = super().run(tmp, task_vars)
+        answer: Answer = ActionBase.run(self, tmp, task_vars)
         options = dict(self._task.args)
         asynchronous = self._task.async_val and not self._connection.has_native_async
         try:
@@ -39,10 +37,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             failed = self._unwrap(options, identities, task_vars) if identities else None
         except FleetBackupError as error:
             failed = _failure(error)
-        answer.update(
-            failed
-            or self._execute_module("fleet.backup.restore", module_args=options, task_vars=task_vars, wrap_async=asynchronous)
-        )
+        answer.update(failed or self.carry_out(self.MODULE, options, task_vars, asynchronous))
         if not asynchronous:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return answer
@@ -64,9 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """
         place = {key: options[key] for key in _PLACE if options.get(key) is not None}
         place.setdefault("backup", "latest")
-        found: Answer = self._execute_module(
-            "fleet.backup.backup_info", module_args={**place, "headers": True}, task_vars=task_vars, wrap_async=False
-        )
+        found: Answer = self.carry_out("backup_info", {**place, "headers": True}, task_vars)
         shown = found.get("info") or {}
         if found.get("failed") or not shown.get("backup"):
             return {key: value for key, value in found.items() if key not in ("info", "invocation")}

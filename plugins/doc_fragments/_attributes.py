@@ -23,7 +23,8 @@ attributes:
   platform:
     description: Target OS/families that can be operated against.
     support: full
-    platforms: posix
+    platforms: posix, windows
+    details: On Windows the controller needs the collection C(ansible.windows), 1.11.0 or newer, and the task cannot be asynchronous.
 requirements:
   - Python 3.9 or newer on the host
 """

@@ -41,7 +41,7 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.fleet.backup.plugins.lookup.joined import joined
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import HOST_OPTIONS
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules.given import HOST_OPTIONS
 
 _JOINED = ("stores", "notifiers")
 

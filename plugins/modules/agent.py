@@ -48,15 +48,17 @@ options:
   library_dir:
     description:
       - Where the command and its libraries are kept. Default is C(/usr/local/lib/fleet-backup) for root, else
-        C(~/.local/lib/fleet-backup).
+        C(~/.local/lib/fleet-backup); on Windows C(%ProgramFiles%\fleet-backup).
     type: path
   program:
     description:
-      - The command that is called. Default is C(/usr/local/bin/fleet-backup) for root, else C(~/.local/bin/fleet-backup).
+      - The command that is called. Default is C(/usr/local/bin/fleet-backup) for root, else C(~/.local/bin/fleet-backup); on
+        Windows C(fleet-backup.cmd) in O(library_dir).
     type: path
   config_dir:
     description:
-      - The folder of job files. Default is C(/etc/fleet-backup) for root, else C(~/.config/fleet-backup).
+      - The folder of job files. Default is C(/etc/fleet-backup) for root, else C(~/.config/fleet-backup); on
+        Windows C(%ProgramData%\fleet-backup\config).
     type: path
   interpreter:
     description:
@@ -127,51 +129,10 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.host_spec import SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.install import (
-    InstallResult,
-    Places,
-    default_places,
-    install,
-    uninstall,
-)
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import agent
 
-
-def _agent(params: t.Dict[str, t.Any], check_mode: bool) -> InstallResult:
-    usual = default_places()
-    places = Places(
-        params["library_dir"] or usual.library,
-        params["program"] or usual.program,
-        params["config_dir"] or usual.config,
-        usual.facts,
-        usual.logrotate,
-    )
-    if params["state"] == "absent":
-        return uninstall(places, dry_run=check_mode)
-    return install(
-        {name: params[name] for name in SPEC},
-        params["sha256"],
-        places,
-        command=params["command"],
-        wheels=params["wheels"],
-        interpreter=params["interpreter"],
-        dry_run=check_mode,
-    )
-
-
-def _diff(result: InstallResult) -> t.List[t.Dict[str, str]]:
-    return [
-        {
-            "before": result.before.get(path, ""),
-            "after": result.after.get(path, ""),
-            "before_header": path,
-            "after_header": path,
-        }
-        for path in result.before
-    ]
-
-
-def main() -> None:
-    spec = {
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "argument_spec": {
         **SPEC,
         "libraries": {"type": "str", "choices": ["private", "report"], "default": "report"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -182,8 +143,13 @@ def main() -> None:
         "sha256": {"type": "str"},
         "command": {"type": "path"},
         "wheels": {"type": "list", "elements": "path", "default": []},
-    }
-    run_module("agent", _agent, diff=_diff, argument_spec=spec, required_if=[("state", "present", ("host", "sha256"))])
+    },
+    "required_if": [("state", "present", ("host", "sha256"))],
+}
+
+
+def main() -> None:
+    run_module(agent, ARGUMENTS)
 
 
 if __name__ == "__main__":

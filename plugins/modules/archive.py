@@ -110,26 +110,13 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.archive_spec import SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.archive import ArchiveResult, archive
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import archive
 
-
-def _archive(params: t.Dict[str, t.Any], check_mode: bool) -> ArchiveResult:
-    return archive(params, dry_run=check_mode)
-
-
-def _diff(result: ArchiveResult) -> t.Dict[str, str]:
-    before = [(name, "before") for name in result.updated] + [(name, "") for name in result.removed]
-    after = [(name, "now") for name in result.updated] + [(name, "") for name in result.added]
-    return {
-        "before": "".join(["%s  %s\n" % line for line in sorted(before)]),
-        "after": "".join(["%s  %s\n" % line for line in sorted(after)]),
-        "before_header": result.dest,
-        "after_header": result.dest,
-    }
+ARGUMENTS: t.Dict[str, t.Any] = {"argument_spec": SPEC}
 
 
 def main() -> None:
-    run_module("archive", _archive, diff=_diff, argument_spec=SPEC)
+    run_module(archive, ARGUMENTS)
 
 
 if __name__ == "__main__":

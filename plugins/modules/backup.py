@@ -182,49 +182,19 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, seconds_of
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.backup_result import BackupResult
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.several import parts
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.tenants import backup_each
-from ansible_collections.fleet.backup.plugins.module_utils._engine.result import Result
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import backup
 
-
-def _backup(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
-    config, job = chosen_job(params)
-    return backup_each(
-        config,
-        [job],
-        kind=params["kind"],
-        tag=params["tag"],
-        unless_newer_than=seconds_of(params, "unless_newer_than"),
-        dry_run=check_mode,
-    )
-
-
-def _diff(result: Result) -> t.Union[t.Dict[str, str], t.List[t.Dict[str, str]]]:
-    """Of a job of tenants one for each."""
-    if isinstance(result, BackupResult):
-        return _diff_of(result)
-    return [_diff_of(part) for part in parts(result) if isinstance(part, BackupResult)]
-
-
-def _diff_of(result: BackupResult) -> t.Dict[str, str]:
-    """Nothing before; afterwards what is in the new backup."""
-    if not result.changed:
-        return {"before": "", "after": ""}
-    lines = ["%s (%s): %d entries, %d bytes" % (c.name, c.source, c.entries, c.bytes) for c in result.components]
-    lines += ["to store %s (%s): %s" % (copy.store, copy.driver, copy.outcome) for copy in result.copies]
-    return {"before": "", "after": "\n".join([*lines, ""]), "after_header": result.id or "a new backup of %s" % result.job}
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    tag={"type": "str", "default": "manual"},
+    kind={"type": "str", "choices": ["full", "differential", "incremental"], "default": "full"},
+    unless_newer_than={"type": "str"},
+)
 
 
 def main() -> None:
-    spec = job_spec(
-        tag={"type": "str", "default": "manual"},
-        kind={"type": "str", "choices": ["full", "differential", "incremental"], "default": "full"},
-        unless_newer_than={"type": "str"},
-    )
-    run_module("backup", _backup, diff=_diff, **spec)
+    run_module(backup, ARGUMENTS)
 
 
 if __name__ == "__main__":

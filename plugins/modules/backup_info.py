@@ -224,64 +224,30 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec, read_config
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
-from ansible_collections.fleet.backup.plugins.module_utils._engine.job import Config
-from ansible_collections.fleet.backup.plugins.module_utils._engine.moment import parse_moment
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.diff import diff
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.find import find
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.listing import list_backups
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.place import bare_catalog
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.show import show
-from ansible_collections.fleet.backup.plugins.module_utils._engine.result import Result
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import backup_info
 
-
-def _look(params: t.Dict[str, t.Any], check_mode: bool) -> Result:
-    backup, anywhere = params["backup"], params["config"] is None and params["job"] is None
-    if backup is None and params["find"] is None:
-        if anywhere:
-            raise ConfigurationError("backup: is missing; from_dir needs it, or find")
-        told = read_config(params)
-        names = [job.name for job in told.jobs] if params["name"] is None else [params["name"]]
-        return list_backups(told, names, params["store"])
-    place: t.Dict[str, t.Any] = {"store": params["store"], "component": params["component"], "keyring": given_keyring(params)}
-    zone: t.Optional[str] = None
-    config: t.Optional[Config] = None
-    if params["from_dir"] is not None:
-        place["catalog"] = bare_catalog(params["from_dir"], place["keyring"])
-    elif params["find"] is not None and params["job"] is None:
-        config = read_config(params)
-        place["job"] = params["name"]
-    else:
-        config, job = chosen_job(params)
-        place["job"], zone = job.name, job.timezone
-    if params["find"] is not None:
-        return find(config, params["find"], **place)
-    if params["compare_with"] is not None:
-        return diff(config, params["compare_with"], backup, **place)
-    at = None if params["at"] is None else parse_moment(params["at"], zone)
-    return show(config, backup, at=at, files=params["entries"], headers=params["headers"], **place)
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    backup={"type": "str"},
+    at={"type": "str"},
+    compare_with={"type": "str"},
+    find={"type": "str"},
+    store={"type": "str"},
+    entries={"type": "bool", "default": False},
+    component={"type": "str"},
+    headers={"type": "bool", "default": False},
+    from_dir={"type": "path"},
+    **KEYS_SPEC,
+)
+ARGUMENTS["required_one_of"] = [("config", "job", "from_dir")]
+ARGUMENTS["mutually_exclusive"] = [*ARGUMENTS["mutually_exclusive"], ("find", "backup"), ("at", "compare_with")]
+ARGUMENTS["required_by"] = {**ARGUMENTS["required_by"], "compare_with": ("backup",), "at": ("backup",)}
 
 
 def main() -> None:
-    spec = job_spec(
-        backup={"type": "str"},
-        at={"type": "str"},
-        compare_with={"type": "str"},
-        find={"type": "str"},
-        store={"type": "str"},
-        entries={"type": "bool", "default": False},
-        component={"type": "str"},
-        headers={"type": "bool", "default": False},
-        from_dir={"type": "path"},
-        **KEYS_SPEC,
-    )
-    spec["required_one_of"] = [("config", "job", "from_dir")]
-    spec["mutually_exclusive"] = [*spec["mutually_exclusive"], ("find", "backup"), ("at", "compare_with")]
-    spec["required_by"] = {**spec["required_by"], "compare_with": ("backup",), "at": ("backup",)}
-    run_module("info", _look, **spec)
+    run_module(backup_info, ARGUMENTS)
 
 
 if __name__ == "__main__":

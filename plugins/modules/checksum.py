@@ -122,29 +122,20 @@ error:
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.checksum import ALGORITHMS, ChecksumResult, checksum
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import checksum
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.checksum import ALGORITHMS
 
-
-def _checksum(params: t.Dict[str, t.Any], check_mode: bool) -> ChecksumResult:
-    return checksum(params["paths"], algorithm=params["algorithm"], sums=params["sums"], dry_run=check_mode)
-
-
-def _diff(result: ChecksumResult) -> t.Dict[str, str]:
-    name = result.sums or ""
-    return {"before": result.before, "after": result.after, "before_header": name, "after_header": name}
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "argument_spec": {
+        "paths": {"type": "list", "elements": "path", "default": []},
+        "sums": {"type": "path"},
+        "algorithm": {"type": "str", "choices": list(ALGORITHMS), "default": "sha256"},
+    },
+}
 
 
 def main() -> None:
-    run_module(
-        "checksum",
-        _checksum,
-        diff=_diff,
-        argument_spec={
-            "paths": {"type": "list", "elements": "path", "default": []},
-            "sums": {"type": "path"},
-            "algorithm": {"type": "str", "choices": list(ALGORITHMS), "default": "sha256"},
-        },
-    )
+    run_module(checksum, ARGUMENTS)
 
 
 if __name__ == "__main__":

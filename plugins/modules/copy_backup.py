@@ -108,34 +108,21 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.copy import CopyResult, copy
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import copy_backup
 
-
-def _copy(params: t.Dict[str, t.Any], check_mode: bool) -> CopyResult:
-    config, job = chosen_job(params)
-    return copy(
-        config,
-        job.name,
-        params["backups"],
-        everything=params["all"],
-        from_store=params["from_store"],
-        to_stores=params["to_stores"],
-        to_dir=params["to_dir"],
-        dry_run=check_mode,
-    )
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    backups={"type": "list", "elements": "str", "default": []},
+    all={"type": "bool", "default": False},
+    from_store={"type": "str"},
+    to_stores={"type": "list", "elements": "str", "default": []},
+    to_dir={"type": "path"},
+)
 
 
 def main() -> None:
-    spec = job_spec(
-        backups={"type": "list", "elements": "str", "default": []},
-        all={"type": "bool", "default": False},
-        from_store={"type": "str"},
-        to_stores={"type": "list", "elements": "str", "default": []},
-        to_dir={"type": "path"},
-    )
-    run_module("copy_backup", _copy, **spec)
+    run_module(copy_backup, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -117,19 +117,18 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.dump_spec import SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.database_dump import (
-    DRIVERS,
-    DumpResult,
-    database_dump,
-)
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import database_dump
+from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.database_dump import DRIVERS
 
-
-def _dump(params: t.Dict[str, t.Any], check_mode: bool) -> DumpResult:
-    return database_dump(params, dry_run=check_mode)
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "argument_spec": SPEC,
+    "required_one_of": [tuple(DRIVERS)],
+    "mutually_exclusive": [tuple(DRIVERS)],
+}
 
 
 def main() -> None:
-    run_module("dump", _dump, argument_spec=SPEC, required_one_of=[tuple(DRIVERS)], mutually_exclusive=[tuple(DRIVERS)])
+    run_module(database_dump, ARGUMENTS)
 
 
 if __name__ == "__main__":

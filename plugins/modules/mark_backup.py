@@ -103,26 +103,19 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.marking import MarkResult, mark_backup
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import mark_backup
 
-_VERBS = {"accepted": "accept", "pinned": "pin", "unpinned": "unpin"}
-
-
-def _mark(params: t.Dict[str, t.Any], check_mode: bool) -> MarkResult:
-    config, job = chosen_job(params)
-    verb = _VERBS[params["state"]]
-    return mark_backup(config, verb, params["backup"], job=job.name, note=params["note"], dry_run=check_mode)
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    backup={"type": "str", "required": True},
+    state={"type": "str", "required": True, "choices": ["accepted", "pinned", "unpinned"]},
+    note={"type": "str", "default": ""},
+)
 
 
 def main() -> None:
-    spec = job_spec(
-        backup={"type": "str", "required": True},
-        state={"type": "str", "required": True, "choices": list(_VERBS)},
-        note={"type": "str", "default": ""},
-    )
-    run_module("mark", _mark, **spec)
+    run_module(mark_backup, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ attributes:
     support: none
     details: Each run tells again.
 options:
+  config:
+    description:
+      - The job file of the host, or a folder of them. Without it, O(job) and O(host), it is the
+        O(fleet.backup.agent#module:config_dir) that the module M(fleet.backup.agent) uses by default.
+    type: path
   what:
     description:
       - What to tell. V(test) sends a test message through every notifier. V(stale) tells, of each job whose newest backup is
@@ -47,7 +52,6 @@ options:
 EXAMPLES = r"""
 - name: See that mail arrives
   fleet.backup.notify:
-    config: /etc/fleet-backup
     names: [ops]
 
 - name: See that mail arrives, before anything is rolled out
@@ -63,7 +67,6 @@ EXAMPLES = r"""
 
 - name: Tell of jobs without a fresh backup
   fleet.backup.notify:
-    config: /etc/fleet-backup
     what: stale
 """
 
@@ -96,27 +99,20 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import HOST_OPTIONS, job_spec, read_config
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.job import parse_config
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.notify import NotifyResult, notify
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import notify
 
-
-def _notify(params: t.Dict[str, t.Any], check_mode: bool) -> NotifyResult:
-    if params["config"] is None and params["job"] is None:
-        config = parse_config({name: params[name] for name in HOST_OPTIONS})
-    else:
-        config = read_config(params)
-    jobs = [params["name"]] if params["name"] else []
-    return notify(config, params["what"], notifiers=params["names"], jobs=jobs, dry_run=check_mode)
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    what={"type": "str", "choices": ["test", "stale"], "default": "test"},
+    names={"type": "list", "elements": "str", "default": []},
+)
+# Without any of them it is what the host has.
+del ARGUMENTS["required_one_of"]
 
 
 def main() -> None:
-    spec = job_spec(
-        what={"type": "str", "choices": ["test", "stale"], "default": "test"},
-        names={"type": "list", "elements": "str", "default": []},
-    )
-    run_module("notify", _notify, **{**spec, "required_one_of": [("config", "job", "notifiers")]})
+    run_module(notify, ARGUMENTS)
 
 
 if __name__ == "__main__":

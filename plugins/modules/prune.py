@@ -125,37 +125,17 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.prune import PruneResult, prune
-from ansible_collections.fleet.backup.plugins.module_utils._engine.options import amount
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import prune
 
-
-def _prune(params: t.Dict[str, t.Any], check_mode: bool) -> PruneResult:
-    config, job = chosen_job(params)
-    try:
-        limit = amount(params["max_delete"]) if params["max_delete"] is not None else None
-    except ValueError as error:
-        raise ConfigurationError("max_delete: %s" % error) from None
-    return prune(config, job, store=params["store"], orphans=params["orphans"], max_delete=limit, dry_run=check_mode)
-
-
-def _diff(result: PruneResult) -> t.List[t.Dict[str, str]]:
-    """For each store all backups before, those that stay afterwards, each with its reasons."""
-    differences = []
-    for store in result.stores:
-        lines = [("%s  %s\n" % (verdict.id, ", ".join(verdict.reasons)), verdict.keep) for verdict in store.verdicts]
-        name = "the backups of %s on store %s" % (result.job, store.store)
-        before = "".join([line for line, _keep in lines])
-        after = "".join([line for line, keep in lines if keep])
-        differences.append({"before": before, "after": after, "before_header": name, "after_header": name})
-    return differences
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    store={"type": "str"}, orphans={"type": "bool", "default": False}, max_delete={"type": "str"}
+)
 
 
 def main() -> None:
-    spec = job_spec(store={"type": "str"}, orphans={"type": "bool", "default": False}, max_delete={"type": "str"})
-    run_module("prune", _prune, diff=_diff, **spec)
+    run_module(prune, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -223,80 +223,33 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import chosen_job, job_spec
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
-from ansible_collections.fleet.backup.plugins.module_utils._engine.moment import parse_moment
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.restore import (
-    RestoreRequest,
-    RestoreResult,
-    restore,
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import restore
+
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    backup={"type": "str", "default": "latest"},
+    at={"type": "str"},
+    components={"type": "list", "elements": "str", "default": []},
+    include={"type": "list", "elements": "str", "default": []},
+    to={"type": "path"},
+    controller_identities={"type": "list", "elements": "str", "default": []},
+    store={"type": "str"},
+    from_dir={"type": "path"},
+    delete={"type": "bool", "default": False},
+    set_ids={"type": "bool", "default": False},
+    devices={"type": "bool", "default": False},
+    confirm={"type": "bool", "default": False},
+    safety_backup={"type": "bool", "default": True},
+    options={"type": "dict", "default": {}},
+    **KEYS_SPEC,
 )
-
-
-def _restore(params: t.Dict[str, t.Any], check_mode: bool) -> RestoreResult:
-    if params["controller_identities"]:
-        raise ConfigurationError("controller_identities: only a task that runs fleet.backup.restore itself can use them")
-    config, job = (None, None) if params["config"] is None and params["job"] is None else chosen_job(params)
-    request = RestoreRequest(
-        backup=params["backup"],
-        at=None if params["at"] is None else parse_moment(params["at"], job.timezone if job else None),
-        components=tuple(params["components"]),
-        include=tuple(params["include"]),
-        to=params["to"],
-        store=params["store"],
-        from_dir=params["from_dir"],
-        delete=params["delete"],
-        set_ids=params["set_ids"],
-        devices=params["devices"],
-        dry_run=check_mode,
-        confirm=params["confirm"],
-        safety_backup=params["safety_backup"],
-        options=params["options"],
-        keyring=given_keyring(params),
-    )
-    return restore(config, job.name if job else None, request)
-
-
-def _diff(result: RestoreResult) -> t.List[t.Dict[str, str]]:
-    """For each component what is there now and will be replaced or removed; what will be there instead."""
-    differences = []
-    for component in result.components:
-        plan = component.plan
-        before = [(path, "as it was") for path in plan.overwrite] + [(path, "") for path in plan.remove]
-        after = [(path, "as in the backup") for path in plan.overwrite] + [(path, "") for path in plan.create]
-        name = "%s of %s" % (component.name, result.id)
-        differences.append(
-            {
-                "before": "".join(["%s  %s\n" % line for line in sorted(before)]),
-                "after": "".join(["%s  %s\n" % line for line in sorted(after)]),
-                "before_header": name,
-                "after_header": name,
-            }
-        )
-    return differences
+ARGUMENTS["required_one_of"] = [("config", "job", "from_dir")]
 
 
 def main() -> None:
-    spec = job_spec(
-        backup={"type": "str", "default": "latest"},
-        at={"type": "str"},
-        components={"type": "list", "elements": "str", "default": []},
-        include={"type": "list", "elements": "str", "default": []},
-        to={"type": "path"},
-        controller_identities={"type": "list", "elements": "str", "default": []},
-        store={"type": "str"},
-        from_dir={"type": "path"},
-        delete={"type": "bool", "default": False},
-        set_ids={"type": "bool", "default": False},
-        devices={"type": "bool", "default": False},
-        confirm={"type": "bool", "default": False},
-        safety_backup={"type": "bool", "default": True},
-        options={"type": "dict", "default": {}},
-        **KEYS_SPEC,
-    )
-    run_module("restore", _restore, diff=_diff, **{**spec, "required_one_of": [("config", "job", "from_dir")]})
+    run_module(restore, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -30,15 +30,15 @@ attributes:
 options:
   config:
     description:
-      - The job file of the host, or a folder of them.
+      - The job file of the host, or a folder of them. Default is the O(fleet.backup.agent#module:config_dir) that the module
+        M(fleet.backup.agent) uses by default.
     type: path
-    default: /etc/fleet-backup
   command:
     description:
-      - The command C(fleet-backup) on the host, by its absolute path, with the arguments that it needs before its own.
+      - The command C(fleet-backup) on the host, by its absolute path, with the arguments that it needs before its own. Default
+        is what the module M(fleet.backup.agent) installs by default.
     type: list
     elements: str
-    default: [/usr/local/bin/fleet-backup]
   scheduler:
     description:
       - The scheduler to use. Default is what the job file says.
@@ -102,49 +102,23 @@ error:
   sample: {code: schedule, message: "this host has no systemd; there is cron"}
 """
 
-import os
 import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.job import load_config
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.schedule import ScheduleResult, apply_schedules
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import schedule
 
-
-def _schedule(params: t.Dict[str, t.Any], check_mode: bool) -> ScheduleResult:
-    if check_mode and not os.path.exists(params["config"]):
-        # What would put the job files there was only planned too.
-        present = params["state"] == "present"
-        return ScheduleResult("schedule", changed=present, dry_run=True, scheduler=params["scheduler"] or "")
-    return apply_schedules(
-        load_config(params["config"]),
-        [*params["command"], "--config", params["config"], "--quiet"],
-        remove=params["state"] == "absent",
-        scheduler=params["scheduler"],
-        dry_run=check_mode,
-    )
-
-
-def _diff(result: ScheduleResult) -> t.List[t.Dict[str, str]]:
-    return [
-        {
-            "before": result.before.get(key, ""),
-            "after": result.after.get(key, ""),
-            "before_header": key,
-            "after_header": key,
-        }
-        for key in sorted({*result.before, *result.after})
-        if result.before.get(key) != result.after.get(key)
-    ]
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "argument_spec": {
+        "config": {"type": "path"},
+        "command": {"type": "list", "elements": "str"},
+        "scheduler": {"type": "str", "choices": ["auto", "systemd", "cron", "task_scheduler"]},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    },
+}
 
 
 def main() -> None:
-    spec = {
-        "config": {"type": "path", "default": "/etc/fleet-backup"},
-        "command": {"type": "list", "elements": "str", "default": ["/usr/local/bin/fleet-backup"]},
-        "scheduler": {"type": "str", "choices": ["auto", "systemd", "cron", "task_scheduler"]},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    }
-    run_module("schedule", _schedule, diff=_diff, argument_spec=spec)
+    run_module(schedule, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -73,15 +73,13 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.upload_spec import SPEC
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.upload import UploadResult, upload
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import upload
 
-
-def _upload(params: t.Dict[str, t.Any], check_mode: bool) -> UploadResult:
-    return upload(params, dry_run=check_mode)
+ARGUMENTS: t.Dict[str, t.Any] = {"argument_spec": SPEC}
 
 
 def main() -> None:
-    run_module("upload", _upload, argument_spec=SPEC)
+    run_module(upload, ARGUMENTS)
 
 
 if __name__ == "__main__":

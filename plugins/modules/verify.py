@@ -156,42 +156,24 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec, read_config
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC, given_keyring
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
-from ansible_collections.fleet.backup.plugins.module_utils._engine.errors import ConfigurationError
-from ansible_collections.fleet.backup.plugins.module_utils._engine.operations.verify import VerifyResult, verify
-from ansible_collections.fleet.backup.plugins.module_utils._engine.options import percent
+from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import verify
 
-
-def _verify(params: t.Dict[str, t.Any], check_mode: bool) -> VerifyResult:
-    try:
-        share = percent(params["sample"]) if params["sample"] is not None else None
-    except ValueError as error:
-        raise ConfigurationError("sample: %s" % error) from None
-    anywhere = params["config"] is None and params["job"] is None
-    return verify(
-        None if anywhere else read_config(params),
-        [params["name"]] if params["name"] else [],
-        params["backups"],
-        level=params["level"],
-        sample=share,
-        store=params["store"],
-        from_dir=params["from_dir"],
-        keyring=given_keyring(params),
-    )
+ARGUMENTS: t.Dict[str, t.Any] = job_spec(
+    backups={"type": "list", "elements": "str", "default": []},
+    level={"type": "str", "choices": ["quick", "hashes", "data"], "default": "data"},
+    sample={"type": "str"},
+    store={"type": "str"},
+    from_dir={"type": "path"},
+    **KEYS_SPEC,
+)
+ARGUMENTS["required_one_of"] = [("config", "job", "from_dir")]
 
 
 def main() -> None:
-    spec = job_spec(
-        backups={"type": "list", "elements": "str", "default": []},
-        level={"type": "str", "choices": ["quick", "hashes", "data"], "default": "data"},
-        sample={"type": "str"},
-        store={"type": "str"},
-        from_dir={"type": "path"},
-        **KEYS_SPEC,
-    )
-    run_module("verify", _verify, **{**spec, "required_one_of": [("config", "job", "from_dir")]})
+    run_module(verify, ARGUMENTS)
 
 
 if __name__ == "__main__":

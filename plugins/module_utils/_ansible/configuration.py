@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module was told, as the engine's checked configuration."""
+"""The arguments of the modules that work on a job."""
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-from .._engine.errors import ConfigurationError
-from .._engine.job import Config, Job, load_config, parse_config
-from .._engine.operations.tenants import find_job
-from .._engine.options import seconds
+from .._engine.modules.given import HOST_OPTIONS
 from .job_spec import SPEC
-
-#: The options that describe the host of a job.
-HOST_OPTIONS = tuple(name for name in SPEC if name not in ("config", "name", "job"))
 
 #: What AnsibleModule checks between the options that choose a job.
 JOB_RULES: t.Dict[str, t.Any] = {
@@ -26,39 +19,3 @@ JOB_RULES: t.Dict[str, t.Any] = {
 def job_spec(**options: t.Any) -> t.Dict[str, t.Any]:
     """The arguments of AnsibleModule for a module that works on a job and has these options besides."""
     return {"argument_spec": {**SPEC, **options}, **JOB_RULES}
-
-
-def read_config(params: t.Mapping[str, t.Any]) -> Config:
-    """Return the configuration: the host's own, or one of the job that the module was given.
-
-    Raises ConfigurationError; places count from the module's options (``job.sources[0].files.paths``).
-    """
-    if params["config"] is not None:
-        return load_config(params["config"])
-    description = {name: params[name] for name in HOST_OPTIONS}
-    try:
-        return parse_config({**description, "jobs": [params["job"]]})
-    except ConfigurationError as error:
-        raise ConfigurationError(*[re.sub(r"^jobs\[0\]", "job", problem) for problem in error.problems]) from None
-
-
-def chosen_job(params: t.Mapping[str, t.Any]) -> t.Tuple[Config, Job]:
-    """Return the configuration and the one job that the module works on. Raises ConfigurationError, NotFoundError."""
-    config = read_config(params)
-    if params["job"] is not None:
-        return config, config.jobs[0]
-    if params["name"] is None:
-        raise ConfigurationError(
-            "name: is missing; with config, name one of its jobs: %s" % ", ".join(j.name for j in config.jobs)
-        )
-    return config, find_job(config, params["name"])
-
-
-def seconds_of(params: t.Mapping[str, t.Any], name: str) -> t.Optional[int]:
-    """The seconds of an option that is a duration (None: it was not given). Raises ConfigurationError."""
-    if params[name] is None:
-        return None
-    try:
-        return seconds(params[name])
-    except ValueError as error:
-        raise ConfigurationError("%s: %s" % (name, error)) from None

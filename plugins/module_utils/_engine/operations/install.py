@@ -15,6 +15,7 @@ Each file is replaced in one step, the link last, so that a run that begins mean
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -32,7 +33,8 @@ from ..options import redacted, shortened
 from ..private import private_folder
 from ..replacement import Replacement
 from ..result import Result
-from ..system import is_superuser
+from ..system import IS_WINDOWS, is_superuser, let_in
+from .windows_launchers import SCRIPT, folders, launchers
 
 _COMMAND = "fleet-backup.pyz"
 _COMPILED = "fleet-backup.%s.pyz" % (sys.implementation.cache_tag or "python")
@@ -82,9 +84,17 @@ class Places:
     facts: t.Optional[str] = None
     logrotate: t.Optional[str] = None
 
+    @property
+    def command(self) -> t.List[str]:
+        """How a scheduler calls the installed command: an absolute program, and its first arguments."""
+        return [_interpreter(), "-I", os.path.join(self.library, SCRIPT)] if IS_WINDOWS else [self.program]
+
 
 def default_places() -> Places:
-    """The system's places for root, the user's own for anybody else."""
+    """The system's places for root, and on Windows; the user's own for anybody else."""
+    if IS_WINDOWS:
+        library, data = folders()
+        return Places(library, os.path.join(library, "fleet-backup.cmd"), os.path.join(data, "config"))
     if is_superuser():
         facts = "/etc/ansible/facts.d/fleet_backup.fact"
         logrotate = "/etc/logrotate.d/fleet-backup" if os.path.isdir("/etc/logrotate.d") else None
@@ -155,6 +165,8 @@ def uninstall(places: Places, *, dry_run: bool = False) -> InstallResult:
                 result.changed = True
                 if not dry_run:
                     _remove(path)
+        if IS_WINDOWS and not dry_run and os.path.basename(os.path.dirname(places.config)) == "fleet-backup":
+            _remove_data(os.path.dirname(places.config))
     except FleetBackupError as error:
         result.fail(error)
     except OSError as error:
@@ -188,6 +200,14 @@ class _Install:
         self._libraries(wheels)
         self._jobs(description)
         if result.needs_command:
+            return
+        if IS_WINDOWS:
+            compiled = os.path.join(folder, _COMPILED)
+            for path, text in launchers(places.library, places.program, places.config, compiled, self._interpreter).items():
+                self._write(path, text, 0o755)
+            if self._config.scheduler_account and not result.dry_run:
+                let_in(self._config.scheduler_account, {places.config: "RX", self._config.state_dir: "M"})
+            self._forget_old_versions()
             return
         texts = {"program": places.program, "config": places.config, "python": self._interpreter, "state": self._config.state_dir}
         texts["command"] = os.path.join(places.library, "current", _COMMAND)
@@ -278,7 +298,8 @@ class _Install:
     def _replace(self, path: str, data: bytes, mode: int) -> None:
         with Replacement(path, mode) as new:
             new.write(data)
-            os.fchmod(new.fd, mode)
+            if not IS_WINDOWS:
+                os.fchmod(new.fd, mode)
             new.commit()
 
     def _forget_old_versions(self) -> None:
@@ -287,9 +308,11 @@ class _Install:
         names = os.listdir(folder) if os.path.isdir(folder) else []
         old = sorted((n for n in names if n != current), key=lambda n: os.stat(os.path.join(folder, n)).st_mtime, reverse=True)
         for name in old[_KEPT_VERSIONS - 1 :]:
-            self._note(os.path.join(folder, name), "there", "")
             if not self._result.dry_run:
-                shutil.rmtree(os.path.join(folder, name))
+                # Windows does not remove what a run is reading; the next installation does.
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=IS_WINDOWS)
+            if self._result.dry_run or not os.path.exists(os.path.join(folder, name)):
+                self._note(os.path.join(folder, name), "there", "")
 
     def _note(self, path: str, before: str, after: str) -> None:
         self._result.before[path], self._result.after[path] = before, after
@@ -299,11 +322,18 @@ class _Install:
 def _remove_schedules(config: Config, places: Places, result: InstallResult) -> None:
     from .schedule import apply_schedules
 
-    removed = apply_schedules(config, [places.program], remove=True, dry_run=result.dry_run)
+    removed = apply_schedules(config, places.command, remove=True, dry_run=result.dry_run)
     if removed.error is not None:
         raise FleetBackupError(removed.error["message"])
     result.before.update(removed.before)
     result.changed = removed.changed
+
+
+def _remove_data(folder: str) -> None:
+    """Remove the folder of all data on Windows, unless somebody has put something of his own there."""
+    with contextlib.suppress(OSError):
+        if all(name.startswith(".") for name in os.listdir(folder)):
+            shutil.rmtree(folder)
 
 
 def _remove(path: str) -> None:

@@ -52,13 +52,14 @@ SUMMARIES: t.Dict[str, str] = {
     "notify": "send a test message, or tell of backups that are too old",
     "keygen": "make a key pair for encrypted backups",
     "unwrap": "write the file keys of one encrypted backup",
+    "module": "carry out a module of the Ansible collection: what Windows hosts are managed by",
     "menu": "choose from a numbered menu",
     "version": "show the version",
 }
 
 
 #: Those that have nothing to tell with --quiet as long as all goes well.
-DOING = ("run", "verify", "copy", "restore", "prune", "accept", "pin", "unpin", "check", "schedule", "notify")
+DOING = ("run", "verify", "copy", "restore", "prune", "accept", "pin", "unpin", "check", "schedule", "notify", "module")
 
 
 def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
@@ -139,6 +140,10 @@ def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
         from . import unwrap
 
         return unwrap
+    if verb == "module":
+        from . import module
+
+        return module
     if verb == "menu":
         from . import menu
 

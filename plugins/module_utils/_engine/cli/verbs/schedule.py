@@ -28,6 +28,7 @@ from ...operations.schedule import (
 )
 from ...operations.several import Several, sum_up
 from ...result import Result
+from ...system import IS_WINDOWS
 from ..output import Cell, table
 
 if t.TYPE_CHECKING:
@@ -79,9 +80,9 @@ def run(session: Session) -> Result:
 
 def own_command(config_path: str) -> t.List[str]:
     """How this command is called by somebody who knows neither our folder nor our environment."""
-    program = os.environ.get(PROGRAM)
-    path = os.path.abspath(sys.argv[0])
-    words = [program] if program else [path] if os.access(path, os.X_OK) else [sys.executable, "-I", path]
+    path = os.environ.get(PROGRAM) or os.path.abspath(sys.argv[0])
+    runs_itself = not IS_WINDOWS and (PROGRAM in os.environ or os.access(path, os.X_OK))
+    words = [path] if runs_itself else [sys.executable, "-I", path]
     return [*words, "--config", os.path.abspath(config_path), "--quiet"]
 
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a module of the Ansible collection, and write what it returns as JSON.
+
+This is how the modules work on Windows hosts, which cannot run them themselves: the controller checks the options, puts them
+into a file that only it and this host's administrators can read, calls this verb, and removes the file. The options must be
+complete, as the module's argument spec makes them.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from ...errors import ConfigurationError
+from ...modules import Task, carry_out
+from ...result import Result
+
+if t.TYPE_CHECKING:
+    import argparse
+
+    from ..console import Console
+    from ..session import Session
+
+NAMES = (
+    "agent", "archive", "backup", "backup_info", "checksum", "copy_backup", "database_dump", "mark_backup", "notify", "prune",
+    "restore", "schedule", "upload", "verify",
+)  # fmt: skip
+
+
+@dataclass
+class ModuleResult(Result):
+    """``answer``: what the module returns."""
+
+    answer: t.Dict[str, t.Any] = field(default_factory=dict)
+
+    def to_dict(self) -> t.Dict[str, t.Any]:
+        return self.answer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", choices=NAMES, help="the module: " + ", ".join(NAMES))
+    parser.add_argument("--parameters", metavar="FILE", required=True, help="its options, one JSON object")
+    parser.add_argument("--check", action="store_true", help="change nothing, only tell what would be done")
+    parser.add_argument("--diff", action="store_true", help="tell the state before and after too")
+
+
+def run(session: Session) -> Result:
+    arguments = session.arguments
+    parameters = _parameters(arguments.parameters)
+    result = ModuleResult("module")
+    result.begin()
+    outcome, result.answer = carry_out(_load(arguments.name), parameters, arguments.check, arguments.diff)
+    result.outcome, result.error, result.error_exit_code = outcome.outcome, outcome.error, outcome.error_exit_code
+    result.end()
+    return result
+
+
+def subject(result: Result) -> t.Optional[str]:
+    return None
+
+
+def show(result: ModuleResult, console: Console) -> None:
+    console.document(result.to_dict())
+
+
+def _parameters(path: str) -> t.Dict[str, t.Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except OSError as error:
+        raise ConfigurationError("%s: cannot be read: %s" % (path, error.strerror)) from None
+    except ValueError as error:
+        raise ConfigurationError("%s: is not valid JSON: %s" % (path, error)) from None
+    if not isinstance(value, dict):
+        raise ConfigurationError("%s: must hold one JSON object" % path)
+    return value
+
+
+def _load(name: str) -> Task:
+    """A module's file. The import stands in a branch, as in the other registries."""
+    if name == "agent":
+        from ...modules import agent
+
+        return agent
+    if name == "archive":
+        from ...modules import archive
+
+        return archive
+    if name == "backup":
+        from ...modules import backup
+
+        return backup
+    if name == "backup_info":
+        from ...modules import backup_info
+
+        return backup_info
+    if name == "checksum":
+        from ...modules import checksum
+
+        return checksum
+    if name == "copy_backup":
+        from ...modules import copy_backup
+
+        return copy_backup
+    if name == "database_dump":
+        from ...modules import database_dump
+
+        return database_dump
+    if name == "mark_backup":
+        from ...modules import mark_backup
+
+        return mark_backup
+    if name == "notify":
+        from ...modules import notify
+
+        return notify
+    if name == "prune":
+        from ...modules import prune
+
+        return prune
+    if name == "restore":
+        from ...modules import restore
+
+        return restore
+    if name == "schedule":
+        from ...modules import schedule
+
+        return schedule
+    if name == "upload":
+        from ...modules import upload
+
+        return upload
+    if name == "verify":
+        from ...modules import verify
+
+        return verify
+    raise KeyError(name)

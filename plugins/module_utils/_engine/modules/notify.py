@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send test messages, or tell of jobs without a fresh backup."""
+
+from __future__ import annotations
+
+from ..job import load_config, parse_config
+from ..operations.install import default_places
+from ..operations.notify import NotifyResult, notify
+from . import Params
+from .given import HOST_OPTIONS, read_config
+
+KEY = "notify"
+
+
+def run(params: Params, check_mode: bool) -> NotifyResult:
+    if params["config"] is None and params["job"] is None and params["host"] is None:
+        config = load_config(default_places().config)
+    elif params["config"] is None and params["job"] is None:
+        config = parse_config({name: params[name] for name in HOST_OPTIONS})
+    else:
+        config = read_config(params)
+    jobs = [params["name"]] if params["name"] else []
+    return notify(config, params["what"], notifiers=params["names"], jobs=jobs, dry_run=check_mode)
