@@ -36,7 +36,8 @@ class Marketplace:
     def play(self, name, *options, **more):
         variables = json.dumps({**self._variables, **more})
         inventory = ROOT / "inventories" / "marketplace"
-        return self._ansible.playbook("-i", inventory, PLAYBOOKS / (name + ".yml"), "-e", variables, *options)
+        linux = ["--limit", "all:!windows"]
+        return self._ansible.playbook("-i", inventory, PLAYBOOKS / (name + ".yml"), "-e", variables, *linux, *options)
 
 
 @pytest.fixture
