@@ -1163,11 +1163,17 @@ options:
         type: int
       delta_cache:
         description:
-          - How much of the last full dumps this host may keep (0600, below C(state_dir)) where it could not read them back
-            from the stores, because they are encrypted or far away. Increments of databases are then stored as what has changed
-            since; without such a copy, or with V(0), in full.
+          - How much of the last full dumps and large files this host may keep (0600, below C(state_dir)) where it could not
+            read them back from the stores, because they are encrypted or far away. In increments, databases and large files
+            are then stored as what has changed since; without such a copy, or with V(0), in full.
         type: str
         default: 2GiB
+      delta_from:
+        description:
+          - 'In increments, changed files of at least this size are stored as what has changed. It needs the format V(tar),
+            the compression V(zstd), and the older bytes: see O(job.delta_cache).'
+        type: str
+        default: 16MiB
       volume_size:
         description:
           - Split what a source leaves into numbered volumes of at most this size. An upload that fails is then repeated from

@@ -26,7 +26,7 @@ from _engine.parents import choose_parent
 from _engine.result import utc_now
 
 YEAR = 365 * 86400 * 10**9
-ACTIONS = ["create", "change", "grow", "rename", "delete", "chmod", "link", "hardlink", "replace", "folder", "touch"]
+ACTIONS = ("create", "change", "edit", "grow", "rename", "delete", "chmod", "link", "hardlink", "replace", "folder", "touch")
 
 
 def restored(config: Config, backup_id: t.Optional[str], to: Path, **options: t.Any) -> trees.Snapshot:
@@ -46,9 +46,7 @@ def mutate(root: Path, rng: random.Random) -> None:
     files = [p for p in everything if p.is_file() and not p.is_symlink()]
     folders = [root] + [p for p in everything if p.is_dir() and not p.is_symlink()]
     name = "new%08x" % rng.getrandbits(32)
-    action = rng.choice(
-        ("create", "change", "grow", "rename", "delete", "chmod", "link", "hardlink", "replace", "folder", "touch")
-    )
+    action = rng.choice(ACTIONS)
     if action == "create" or not files:
         (rng.choice(folders) / name).write_bytes(rng.randbytes(rng.choice((0, 1, 511, 512, 70_000, 1_500_000))))
         return
@@ -57,6 +55,13 @@ def mutate(root: Path, rng: random.Random) -> None:
         data = bytearray(victim.read_bytes() or b"x")
         data[rng.randrange(len(data))] ^= 255
         victim.write_bytes(data)
+    elif action == "edit":
+        largest = max(files, key=lambda path: path.stat().st_size)
+        data = bytearray(largest.read_bytes())
+        for _ in range(rng.randrange(1, 6)):
+            place = rng.randrange(len(data) + 1)
+            data[place : place + rng.randrange(5000)] = rng.randbytes(rng.randrange(5000))
+        largest.write_bytes(data)
     elif action == "grow":
         with open(victim, "ab") as file:
             file.write(rng.randbytes(1000))
@@ -96,6 +101,9 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
         shape["encryption"] = {"recipients": [recipient]}
     shape["retention"] = rng.choice(({"keep_last": 2}, {"keep_last": 4, "min_keep": 3}, {"keep_daily": 1, "keep_last": 1}, {}))
     detect = rng.choice(("times", "times", "checksum"))
+    shape["delta_from"] = "64KiB"
+    if rng.random() < 0.2:
+        shape["delta_cache"] = rng.choice(("1MB", 0))
     # Trees as small as these lose most of their bytes with one file.
     config = jobs.configure(tmp_path, jobs.files(root, detect=detect), guard={"enabled": False}, **shape)
     config = rng.choice((config, jobs.split(config, 100_000)))

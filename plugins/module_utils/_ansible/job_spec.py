@@ -329,6 +329,7 @@ JOB: t.Dict[str, t.Any] = {
     "full_every": {"type": "str", "default": "30d"},
     "max_increments": {"type": "int"},
     "delta_cache": {"type": "str", "default": "2GiB"},
+    "delta_from": {"type": "str", "default": "16MiB"},
     "volume_size": {"type": "str"},
     "schedules": {
         "type": "list",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which full component the delta of a stream builds upon, or why it must be a full one itself."""
+"""What deltas build upon: of a stream a full component, or why there is none; of a changed file its bytes in an older backup."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import typing as t
 from .archive.anchors import Anchors, Sampler
 from .archive.base import BaseFrames
 from .archive.checking import check_object
-from .archive.reader import FrameReader, open_frames
-from .archive.references import Base
+from .archive.delta import WORTHWHILE
+from .archive.frame_table import FrameTable
+from .archive.reader import FrameReader, open_frames, read_object
+from .archive.references import Base, OpenBase
 from .base_cache import BaseCache
 from .catalog import Catalog
 from .errors import FleetBackupError, IntegrityError
 from .manifest import Component, Manifest
-
-#: Full again when the last delta took more than this part of what its base takes: a delta never grows smaller.
-WORTHWHILE = 0.3
 
 
 class BaseChoice(t.NamedTuple):
@@ -59,10 +58,70 @@ def choose_base(
     return BaseChoice(Base(base_id, kind, component, BaseFrames(frames.table, frames.decode), anchors))
 
 
-def bases_of(components: t.Sequence[Component], catalog: Catalog) -> t.Dict[str, Component]:
-    """The bases of those components that are deltas, by name. Raises NotFoundError, IntegrityError, the store's errors."""
-    bases = {c.name: catalog.manifest(c.base).component(c.name) for c in components if c.is_delta and c.base is not None}
-    return {name: base for name, base in bases.items() if base is not None}
+class FileBases:
+    """What changed files of the tree ``name`` can be compressed against.
+
+    Their bytes are in ``cache``, or in ``catalog`` when they are not ``sealed``. ``recorded``: this host may not read the store.
+    """
+
+    def __init__(self, name: str, catalog: Catalog, cache: BaseCache, *, sealed: bool, recorded: bool) -> None:
+        self._name = name
+        self._catalog = catalog
+        self._cache = cache
+        self._sealed = sealed
+        self._recorded = recorded
+        self._cached: t.Dict[str, t.Optional[OpenBase]] = {}
+        self._stored: t.Dict[str, OpenBase] = {}
+        self._tables: t.Dict[str, t.Optional[FrameTable]] = {}
+
+    def open(self, backup_id: str, first: int, last: int) -> t.Optional[OpenBase]:
+        """Where these frames can be read; None when they cannot, or are not compressed with zstd. Raises FleetBackupError."""
+        component = self._catalog.manifest(backup_id).component(self._name)
+        if component is None or component.compression != "zstd":
+            return None
+        if backup_id not in self._cached:
+            self._cached[backup_id] = self._open_cached(backup_id, component)
+        cached = self._cached[backup_id]
+        if cached is not None and all(cached.reader.has(frame) for frame in (first, last)):
+            return cached
+        if self._sealed:
+            return None
+        if backup_id not in self._stored:
+            self._stored[backup_id] = _opened(open_frames(self._catalog, backup_id, component))
+        return self._stored[backup_id]
+
+    def delta_table(self, backup_id: str) -> t.Optional[FrameTable]:
+        """The frames of the deltas in a backup; None when this host may not read them. Raises FleetBackupError."""
+        if backup_id not in self._tables:
+            component = self._catalog.manifest(backup_id).component(self._name)
+            deltas = component.deltas if component is not None else None
+            self._tables[backup_id] = None
+            if deltas is not None and not self._recorded:
+                name = deltas.frames.name
+                self._tables[backup_id] = FrameTable(name, read_object(self._catalog, backup_id, name))
+        return self._tables[backup_id]
+
+    def _open_cached(self, backup_id: str, component: Component) -> t.Optional[OpenBase]:
+        try:
+            reader = self._cache.open(backup_id, component)
+        except (IntegrityError, OSError):
+            return None  # it costs a file stored in full, or the way to the store
+        return None if reader is None else _opened(reader)
+
+
+def _opened(reader: FrameReader) -> OpenBase:
+    return OpenBase(reader, BaseFrames(reader.table, reader.decode))
+
+
+def bases_of(components: t.Sequence[Component], catalog: Catalog) -> t.Dict[t.Tuple[str, str], Component]:
+    """What the deltas of these components build upon, by the name and the id of the backup.
+
+    Raises NotFoundError, IntegrityError, the store's errors.
+    """
+    wanted = [(c.name, c.base) for c in components if c.is_delta and c.base is not None]
+    wanted += [(c.name, backup_id) for c in components if c.deltas is not None for backup_id in c.deltas.bases]
+    bases = {(name, backup_id): catalog.manifest(backup_id).component(name) for name, backup_id in wanted}
+    return {place: base for place, base in bases.items() if base is not None}
 
 
 def _find(

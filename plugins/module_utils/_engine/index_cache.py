@@ -18,6 +18,8 @@ from .private import open_private, private_folder, write_all
 if t.TYPE_CHECKING:
     from .delivery import ObjectWriter
 
+_ENDING = ".index"
+
 
 class IndexCache:
     """``<state_dir>/cache/<job>/<backup id>.<component>.index``: index objects as they were before they were encrypted."""
@@ -44,26 +46,26 @@ class IndexCache:
         private_folder(self._folder)
         return _Copy(self._path(backup_id, component), upload)
 
-    def keep(self, backup_ids: t.Collection[str]) -> None:
-        """Forget all backups but these."""
-        self._remove(lambda backup_id: backup_id not in backup_ids)
+    def keep(self, backup_ids: t.Collection[str], bases: t.Collection[str]) -> None:
+        """Forget all backups but these, and of ``bases`` only the indexes."""
+        self._remove(lambda name, backup_id: backup_id not in backup_ids and (name.endswith(_ENDING) or backup_id not in bases))
 
     def forget(self, backup_id: str) -> None:
         """Forget one backup."""
-        self._remove(lambda other: other == backup_id)
+        self._remove(lambda _name, other: other == backup_id)
 
-    def _remove(self, unwanted: t.Callable[[str], bool]) -> None:
+    def _remove(self, unwanted: t.Callable[[str, str], bool]) -> None:
         try:
             names = os.listdir(self._folder)
         except OSError:
             return  # there is none, or nothing can be done about it: an index that is left over is only never used
         for name in names:
-            if unwanted(name.split(".", 1)[0]):
+            if unwanted(name, name.split(".", 1)[0]):
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._folder, name))
 
     def _path(self, backup_id: str, component: str) -> str:
-        return os.path.join(self._folder, "%s.%s.index" % (backup_id, component))
+        return os.path.join(self._folder, "%s.%s%s" % (backup_id, component, _ENDING))
 
 
 class _Copy:

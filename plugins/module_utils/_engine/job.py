@@ -143,10 +143,18 @@ JOB = (
     Option(
         "delta_cache",
         "size",
-        "How much of the last full dumps this host may keep (0600, below C(state_dir)) where it could not read them back from the"
-        " stores, because they are encrypted or far away. Increments of databases are then stored as what has changed since;"
-        " without such a copy, or with V(0), in full.",
+        "How much of the last full dumps and large files this host may keep (0600, below C(state_dir)) where it could not read"
+        " them back from the stores, because they are encrypted or far away. In increments, databases and large files are then"
+        " stored as what has changed since; without such a copy, or with V(0), in full.",
         default="2GiB",
+    ),
+    Option(
+        "delta_from",
+        "size",
+        "In increments, changed files of at least this size are stored as what has changed. It needs the format V(tar), the"
+        " compression V(zstd), and the older bytes: see O(delta_cache).",
+        default="16MiB",
+        minimum=64 << 10,
     ),
     Option(
         "volume_size",
@@ -340,6 +348,7 @@ class Job:
     full_every: int
     max_increments: t.Optional[int]
     delta_cache: int
+    delta_from: int
     volume_size: t.Optional[int]
     spool_size: int
     max_age: t.Optional[int]
@@ -498,6 +507,7 @@ def _job(
         full_every=value["full_every"],
         max_increments=value["max_increments"],
         delta_cache=value["delta_cache"],
+        delta_from=value["delta_from"],
         volume_size=value["volume_size"],
         spool_size=value["spool_size"],
         max_age=value["max_age"],

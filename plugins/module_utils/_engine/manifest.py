@@ -51,6 +51,18 @@ class IndexObject(StoredFile):
 
 
 @dataclass
+class Deltas:
+    """Changed large files of a tree, stored as what has changed of them. ``bases``: ids of the backups that frames need."""
+
+    bases: t.List[str]
+    raw: int
+    stored: int
+    volumes: t.List[Volume]
+    frames: FrameTable
+    compression: t.ClassVar[str] = "zstd"
+
+
+@dataclass
 class Component:
     """What one source left in one backup. Field order is the order of the keys in the manifest."""
 
@@ -71,6 +83,21 @@ class Component:
     #: What was true of the source; of an encrypted backup the object that tells it.
     facts: t.Union[t.Dict[str, t.Any], StoredFile]
     warnings: t.Dict[str, int]
+    deltas: t.Optional[Deltas] = None
+
+    @property
+    def parts(self) -> t.List[Part]:
+        """What has volumes and a frame table of its own: the component, and its deltas if it has any."""
+        return [self] if self.deltas is None else [self, self.deltas]
+
+    @property
+    def all_volumes(self) -> t.List[Volume]:
+        return [volume for part in self.parts for volume in part.volumes]
+
+    @property
+    def all_stored(self) -> int:
+        """Bytes of all volumes."""
+        return sum(part.stored for part in self.parts)
 
     @property
     def is_delta(self) -> bool:
@@ -79,7 +106,19 @@ class Component:
 
     def objects(self) -> t.List[StoredFile]:
         facts = [self.facts] if isinstance(self.facts, StoredFile) else []
-        return [*self.volumes, self.frames, self.index, *facts]
+        return [o for part in self.parts for o in (*part.volumes, part.frames)] + [self.index, *facts]
+
+    def objects_for(self, volumes: t.Container[str]) -> t.List[StoredFile]:
+        """Those of these volumes that are its own, and the frame tables that are needed to read them."""
+        needed: t.List[StoredFile] = []
+        for part in self.parts:
+            own = [volume for volume in part.volumes if volume.name in volumes]
+            needed += [part.frames, *own] if own else []
+        return needed
+
+
+#: What has volumes and a frame table of its own.
+Part = t.Union[Component, Deltas]
 
 
 @dataclass
@@ -152,8 +191,8 @@ class Manifest:
 
 
 def _without_header(items: t.List[t.Tuple[str, t.Any]]) -> t.Dict[str, t.Any]:
-    """An object of JSON; ``header`` stands only where there is one."""
-    return {key: value for key, value in items if key != "header" or value is not None}
+    """An object of JSON; ``header`` and ``deltas`` stand only where there are any."""
+    return {key: value for key, value in items if key not in ("header", "deltas") or value is not None}
 
 
 def is_delta(volume: str) -> bool:
@@ -178,13 +217,21 @@ def _checksum_holds(data: bytes) -> bool:
 
 def _component(value: t.Dict[str, t.Any]) -> Component:
     component = _build(Component, value)
-    component.volumes = [_build(Volume, v) for v in value["volumes"]]
-    component.frames = _build(FrameTable, value["frames"])
+    _build_part(component, value)
+    # The first writers of the format had an empty list there.
+    component.deltas = _build(Deltas, value["deltas"]) if value.get("deltas") else None
+    if component.deltas is not None:
+        _build_part(component.deltas, value["deltas"])
     component.index = _build(IndexObject, value["index"])
     facts = value["facts"]
     if "sha256" in facts and str(facts.get("name", "")).endswith(FACTS_ENDING):
         component.facts = _build(StoredFile, facts)
     return component
+
+
+def _build_part(part: Part, value: t.Dict[str, t.Any]) -> None:
+    part.volumes = [_build(Volume, v) for v in value["volumes"]]
+    part.frames = _build(FrameTable, value["frames"])
 
 
 T = t.TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .manifest import SEALED_ENDING, Component
+from .manifest import SEALED_ENDING, Component, Deltas, StoredFile
 from .sources import load
 
 _HEAD = """\
@@ -56,6 +56,55 @@ with open("{target}.base", "rb") as base, open("{target}.delta", "rb") as delta,
 END
 rm {target}.base {target}.delta"""
 
+_FILES_NOTE = """\
+Of changed large files only what differs from older backups is stored here ({bases}); the folders of those are needed too,
+and must lie beside this one.
+
+"""
+_FILES_SCRIPT = """\
+python3 - <<'END'
+import base64, json, os
+try:
+    from compression import zstd
+except ImportError:
+    from backports import zstd
+rows = [row for volume in json.load(open("{frames}"))["volumes"] for row in volume["frames"]]
+places = [sum(row[1] for row in rows[:n]) for n in range(len(rows))]
+bases = [open("{target}.base%d" % n, "rb") for n in range({count})]
+delta = open("{target}.delta", "rb")
+def decode(frame):
+    _offset, stored, _raw, run = rows[frame]
+    delta.seek(places[frame])
+    prefix = None
+    if run:
+        bases[run[2]].seek(run[0])
+        prefix = zstd.ZstdDict(bases[run[2]].read(run[1]), is_raw=True).as_prefix
+    return zstd.decompress(delta.read(stored), zstd_dict=prefix)
+for line in open("{target}.entries", encoding="utf-8"):
+    entry = json.loads(line)
+    backup, frame, _offset, size = entry.get("delta", [None, 0, 0, 0])
+    if backup != "{id}":
+        continue
+    path = base64.b64decode(entry["path_b64"]) if "path_b64" in entry else entry["path"].encode("utf-8")
+    path = os.path.join(b"{target}", path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        data = b""
+        for start, length in entry.get("segments", [[0, size]]):
+            file.seek(start)
+            while length:
+                if not data:
+                    data, frame = decode(frame), frame + 1
+                count = file.write(data[:length])
+                data, length = data[count:], length - count
+        file.truncate(entry["size"])
+    if os.geteuid() == 0:
+        os.chown(path, entry["uid"], entry["gid"])
+    os.chmod(path, int(entry["mode"], 8))
+    os.utime(path, ns=(entry["mtime"], entry["mtime"]))
+END
+rm {target}.base* {target}.delta {target}.entries"""
+
 _DECOMPRESS = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
 # In a locale without UTF-8, unzip writes other names than the archive holds.
 _UNZIP = "LC_ALL=C.UTF-8 unzip -q -o"
@@ -65,13 +114,13 @@ _TOOLS = {"zstd": ["zstd"], "gzip": ["gzip"], "none": [], "deflate": ["unzip"]}
 
 
 def restore_text(
-    host: str, job: str, backup_id: str, components: t.Sequence[Component], bases: t.Mapping[str, Component]
+    host: str, job: str, backup_id: str, components: t.Sequence[Component], bases: t.Mapping[t.Tuple[str, str], Component]
 ) -> bytes:  # fmt: skip
-    """The content of RESTORE.txt: lines indented by four spaces are commands. ``bases``: of deltas, by name."""
+    """The content of RESTORE.txt: lines indented by four spaces are commands. ``bases``: of deltas, by name and backup."""
     tools: t.List[str] = []
     for component in components:
         tools += (["tar"] if component.format == "tar" else []) + _TOOLS[component.compression]
-        tools += [_DELTA_TOOL] if component.is_delta else []
+        tools += [_DELTA_TOOL] if component.is_delta or component.deltas is not None else []
     sealed = any(_is_sealed(component) for component in components)
     if sealed:
         tools.insert(0, "age")
@@ -81,19 +130,27 @@ def restore_text(
         text += "\n%d. Component %s (source: %s), into restored/%s:\n\n" % (
             number, component.name, component.source, component.name,
         )  # fmt: skip
-        base = bases.get(component.name)
-        if component.is_delta and base is not None:
+        base = bases.get((component.name, component.base or "")) if component.is_delta else None
+        if base is not None:
             text += _DELTA_NOTE.format(base=component.base)
         commands = _commands(component) if base is None else _delta_commands(component, base)
         text += "    mkdir -p restored/%s\n" % component.name
         text += "".join("    %s\n" % command for command in commands)
+        if component.deltas is not None:
+            text += "\n" + _FILES_NOTE.format(bases=", ".join(component.deltas.bases))
+            commands = _files_commands(backup_id, component, component.deltas, bases)
+            text += "".join("    %s\n" % command for command in commands)
         notes = [_TREE_NOTE.get(component.format, "").format(index=component.index.name), load(component.source).restore_note]
         text += "".join("\n%s\n" % note for note in notes if note)
     return text.encode("utf-8")
 
 
 def _is_sealed(component: Component) -> bool:
-    return component.volumes[0].name.endswith(SEALED_ENDING)
+    return _has_sealed(component.volumes)
+
+
+def _has_sealed(objects: t.Sequence[StoredFile]) -> bool:
+    return objects[0].name.endswith(SEALED_ENDING)
 
 
 def _commands(component: Component) -> t.List[str]:
@@ -121,10 +178,33 @@ def _delta_commands(component: Component, base: Component) -> t.List[str]:
     ]
 
 
+def _files_commands(
+    backup_id: str, component: Component, deltas: Deltas, bases: t.Mapping[t.Tuple[str, str], Component]
+) -> t.List[str]:
+    target = "restored/%s" % component.name
+    commands = []
+    for number, older in enumerate(deltas.bases):
+        base = bases[component.name, older]
+        commands.append("(cd ../%s && sha256sum -c SHA256SUMS)" % older)
+        commands.append("%s | %s > %s.base%d" % (_read(base, "../%s/" % older), _DECOMPRESS[base.compression], target, number))
+    script = _FILES_SCRIPT.format(frames=deltas.frames.name, target=target, count=len(deltas.bases), id=backup_id)
+    return [
+        *commands,
+        "%s > %s.delta" % (_join(deltas.volumes), target),
+        "%s | %s > %s.entries" % (_join([component.index]), _DECOMPRESS[component.compression], target),
+        *script.splitlines(),
+    ]
+
+
 def _read(component: Component, folder: str = "") -> str:
     """The command that writes a component's volumes, joined and decrypted."""
-    volumes = " ".join(folder + v.name for v in component.volumes)
-    if not _is_sealed(component):
+    return _join(component.volumes, folder)
+
+
+def _join(objects: t.Sequence[StoredFile], folder: str = "") -> str:
+    """The command that writes objects one after another, decrypted."""
+    volumes = " ".join(folder + o.name for o in objects)
+    if not _has_sealed(objects):
         return "cat %s" % volumes
     # Each volume is an age file of its own.
     return 'for v in %s; do age -d -i "$IDENTITY" "$v" || kill $$; done' % volumes

@@ -8,13 +8,14 @@ import typing as t
 
 from .job import Encryption
 from .manifest import SEALED_ENDING, StoredFile
+from .spool import late_file
 
 if t.TYPE_CHECKING:
     from .archive.component import BaseCopy
     from .delivery import AnyDelivery, ObjectWriter
 
     KeepIndex = t.Callable[[ObjectWriter], ObjectWriter]
-    KeepBase = t.Callable[[], t.Optional[BaseCopy]]
+    KeepBase = t.Callable[[bool], t.Optional[BaseCopy]]
 
 
 class Sealer:
@@ -22,12 +23,13 @@ class Sealer:
 
     def __init__(
         self, delivery: AnyDelivery, encryption: t.Optional[Encryption], keep_index: t.Optional[KeepIndex] = None,
-        keep_base: t.Optional[KeepBase] = None,
+        keep_base: t.Optional[KeepBase] = None, scratch_folder: str = "",
     ) -> None:  # fmt: skip
         self._delivery = delivery
         self._encryption = encryption
         self._keep_index = keep_index
         self._keep_base = keep_base
+        self._scratch_folder = scratch_folder
 
     @property
     def seals(self) -> bool:
@@ -65,9 +67,13 @@ class Sealer:
 
         return room_within(size - LIMIT)
 
-    def keep_base(self) -> t.Optional[BaseCopy]:
-        """Begin the private copy of a stream's frames."""
-        return None if self._keep_base is None else self._keep_base()
+    def keep_base(self, replaces: bool) -> t.Optional[BaseCopy]:
+        """Begin the private copy of frames. ``replaces``: it may take the place of older ones."""
+        return None if self._keep_base is None else self._keep_base(replaces)
+
+    def scratch(self) -> t.BinaryIO:
+        """Begin a private file for what is stored later."""
+        return late_file(self._scratch_folder)
 
     def put(self, name: str, data: bytes) -> StoredFile:
         """Store a small object that tells of the content."""

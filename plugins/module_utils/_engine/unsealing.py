@@ -53,7 +53,7 @@ def headers_of(catalog: Catalog, manifest: Manifest) -> t.Dict[str, str]:
         if catalog.manifest_sha256(older.id) != reference["sha256"]:
             key = catalog.manifest_key(older.id)
             raise IntegrityError("%s is not the manifest of the backup that holds data of %s" % (key, manifest.id), [key])
-        volumes = [volume for component in older.components for volume in component.volumes]
+        volumes = [volume for component in older.components for volume in component.all_volumes]
         needed += [(older.id, volume) for volume in volumes if volume.name in reference["volumes"]]
     sealed = [(i, one) for i, one in needed if one.name.endswith(SEALED_ENDING)]
     return {"%s/%s" % (i, one.name): base64.b64encode(header_of(i, one)).decode("ascii") for i, one in sealed}

@@ -159,7 +159,7 @@ def test_one_frame_needs_only_its_part_of_the_base(streams: Streams) -> None:
     decoded: t.List[int] = []
     decode = base._decode
     base._decode = lambda frame: decoded.append(frame) or decode(frame)  # type: ignore[func-returns-value]
-    frames = open_frames(streams.catalog, DELTA, component, base)
+    frames = open_frames(streams.catalog, DELTA, component, lambda _number, *run: base.read(*run))
     assert frames.decode(3) == new[3 * delta.FRAME : 4 * delta.FRAME]
     assert decoded == [1, 2]  # of 4 MiB each
 
@@ -219,6 +219,8 @@ def table(*frames: t.List[t.Any], volume: str = "dump.sql.zst-delta") -> bytes:
         [0, -1],
         [5],
         [0, 1, 2],
+        [0, 8, -1],
+        [0, 8, 0, 0],
         "ab",
         7,
         [0, "1"],
@@ -230,7 +232,8 @@ def table(*frames: t.List[t.Any], volume: str = "dump.sql.zst-delta") -> bytes:
 )
 def test_impossible_runs_are_refused(run: t.Any) -> None:
     good = FrameTable("table", table([0, 10, 20, [3, LONGEST]], [10, 10, 20, None]))
-    assert (good.is_delta, good.base_run(0), good.base_run(1)) == (True, (3, LONGEST), None)
+    assert (good.is_delta, good.base_run(0), good.base(0), good.base_run(1)) == (True, (3, LONGEST), 0, None)
+    assert FrameTable("table", table([0, 10, 20, [3, 8, 5]])).base(0) == 5
     with pytest.raises(IntegrityError, match="is not a frame table"):
         FrameTable("table", table([0, 10, 20, None], [10, 10, 20, run]))
 
@@ -254,7 +257,7 @@ def test_a_run_beyond_the_base_is_refused(streams: Streams) -> None:
     path.write_bytes(json.dumps(value).encode())
     base = open_base(streams.catalog, FULL, streams.catalog.manifest(FULL).components[0])
     with pytest.raises(IntegrityError, match="its base has %d bytes" % len(OLD)):
-        open_frames(streams.catalog, DELTA, component, base).decode(0)
+        open_frames(streams.catalog, DELTA, component, lambda _number, *run: base.read(*run)).decode(0)
 
 
 def test_a_wrong_run_is_found(streams: Streams) -> None:
@@ -266,7 +269,7 @@ def test_a_wrong_run_is_found(streams: Streams) -> None:
     path.write_bytes(json.dumps(value).encode())
     base = open_base(streams.catalog, FULL, streams.catalog.manifest(FULL).components[0])
     with pytest.raises(IntegrityError, match="damaged"):
-        open_frames(streams.catalog, DELTA, component, base).decode(0)
+        open_frames(streams.catalog, DELTA, component, lambda _number, *run: base.read(*run)).decode(0)
 
 
 def test_a_frame_cannot_ask_for_more_memory_than_the_format_allows() -> None:

@@ -30,6 +30,15 @@ class BaseFrames:
         #: All raw bytes.
         self.size = self._ends[-1] if self._ends else 0
 
+    def part(self, frame: int, offset: int, size: int) -> BasePart:
+        """The ``size`` bytes from ``offset`` of ``frame`` on. Raises IntegrityError when there are fewer."""
+        if not (0 <= frame < len(self._ends) and offset >= 0):
+            raise IntegrityError("its base has %d frames, and no frame %d" % (len(self._ends), frame))
+        start = offset + (self._ends[frame - 1] if frame else 0)
+        if start + size > self.size:
+            raise IntegrityError("its base has %d bytes, not those from %d to %d" % (self.size, start, start + size))
+        return BasePart(self, start, size)
+
     def read(self, start: int, size: int) -> Raw:
         """``size`` bytes from ``start`` on. Raises what ``decode`` raises; IntegrityError when there are fewer."""
         if not 0 <= start <= start + size <= self.size:
@@ -57,3 +66,16 @@ class BaseFrames:
             except BaseException as error:  # noqa: BLE001 - raised in every thread that waits for it
                 future.set_exception(error)
         return future.result()
+
+
+class BasePart:
+    """Bytes of a base that are one older file: what BaseFrames is to a dump. ``start``: where they begin in the base."""
+
+    def __init__(self, frames: BaseFrames, start: int, size: int) -> None:
+        self._frames = frames
+        self.start = start
+        self.size = size
+
+    def read(self, start: int, size: int) -> Raw:
+        """``size`` bytes from ``start`` of the file on."""
+        return self._frames.read(self.start + start, size)

@@ -13,15 +13,15 @@ import typing as t
 
 from ..catalog import Catalog
 from ..errors import IntegrityError, NotFoundError
-from ..manifest import Component, StoredFile, Volume
+from ..manifest import Component, Part, StoredFile, Volume
 from ..names import printable
 from ..unsealing import header_of
 from .codec import codec
 from .content import hash_zeros
-from .delta import FrameDecoder
+from .delta import FrameDecoder, Prefix
 from .frame_table import FrameTable
-from .index import Entry, entry_path, entry_target, sort_key
-from .reader import ComponentReader, open_base, open_sealed, place, read_object, read_stored
+from .index import Entry, entry_path, entry_target, sort_key, stored_place
+from .reader import Bases, ComponentReader, bases_of, open_base, open_sealed, place, read_object, read_stored
 from .scanning import LARGEST_STORED, FrameScan
 from .stream import SECTION_TYPES
 from .volume_source import Report
@@ -35,6 +35,9 @@ _TYPES = frozenset(
 
 # Files that are remembered for the hard links to them that may follow.
 _REMEMBERED = 4096
+
+# What a hard link has in common with its target.
+_CONTENT = ("size", "bytes", "delta", "segments", "sha256")
 
 _WRONG = "holds entries that are not what was backed up"
 
@@ -108,7 +111,8 @@ class ComponentCheck:
         self._blamed: t.Set[str] = set()
         #: Entries that are not right and lie in several volumes: which of those is to blame shows at the end.
         self._unclear: t.List[t.Tuple[t.List[str], bytes]] = []
-        self._ranges: t.Dict[str, t.Optional[_Ranges]] = {}
+        #: By backup, and whether of its deltas.
+        self._ranges: t.Dict[t.Tuple[str, bool], t.Optional[_Ranges]] = {}
         #: Lines of the index by path: bytes, which Python's garbage collector need not look into.
         self._remembered: t.Dict[bytes, bytes] = {}
 
@@ -117,20 +121,21 @@ class ComponentCheck:
         component = self._component
         # Volumes are hashed while they are decoded.
         whole = {stored.name: self._whole(stored) for stored in component.objects() if not isinstance(stored, Volume)}
-        table = self._table() if whole[component.frames.name] else None
-        if table is None:
-            for volume in component.volumes:
+        tables = [self._table(part) if whole[part.frames.name] else None for part in component.parts]
+        if None in tables:
+            for volume in component.all_volumes:
                 self._whole(volume)
             return
-        decoder = FrameDecoder(codec(component.compression), table, self._prefix() if table.is_delta else None)
-        scan = FrameScan(self._catalog, self._id, component, table, decoder, self._report, self._advance)
+        scans = [self._scan(part, table) for part, table in zip(component.parts, tables) if table is not None]
         try:
             if whole[component.index.name]:
-                self._ranges[self._id] = _Ranges(table)
-                self._entries(scan)
-            scan.finish()
+                self._ranges = {(self._id, n > 0): _Ranges(table) for n, table in enumerate(tables) if table is not None}
+                self._entries(scans)
+            for scan in scans:
+                scan.finish()
         finally:
-            scan.close()
+            for scan in scans:
+                scan.close()
         for volumes, path in self._unclear:
             for name in [v for v in volumes if v in self._blamed] or volumes[:1]:
                 self._report(name, _WRONG, path)
@@ -142,36 +147,49 @@ class ComponentCheck:
     def _whole(self, stored: StoredFile) -> bool:
         return check_object(self._catalog, self._id, stored, self._report, self._advance)
 
-    def _prefix(self) -> t.Callable[[int, int], t.Union[bytes, memoryview]]:
-        """What returns ranges of the base; they cannot be had when it is damaged, which is reported once."""
-        base_id = self._component.base or ""
-        base = None
-        try:
-            component = self._older(base_id)
+    def _scan(self, part: Part, table: FrameTable) -> FrameScan:
+        decoder = FrameDecoder(codec(part.compression), table, self._prefix(part) if table.is_delta else None)
+        return FrameScan(self._catalog, self._id, part, table, decoder, self._report, self._advance)
+
+    def _prefix(self, part: Part) -> Prefix:
+        """What returns ranges of the bases; they cannot be had of one that is damaged, which is reported once."""
+        ids = bases_of(part)
+        found = {backup_id: self._base(backup_id) for backup_id in ids or [""]}
+
+        def usable(backup_id: str) -> Component:
+            component = found[backup_id]
             if component is None:
-                self._report(self._id + ".json", "builds upon %s, which is not listed under references" % (base_id or "nothing"))
+                raise IntegrityError("cannot be used", [backup_id + ".json"])
+            return component
+
+        return Bases(self._catalog, ids, usable).read
+
+    def _base(self, backup_id: str) -> t.Optional[Component]:
+        """The component of a backup that this one builds upon, if that can be used."""
+        try:
+            component = self._older(backup_id)
+            if component is None:
+                told = "builds upon %s, which is not listed under references" % (backup_id or "nothing")
+                self._report(self._id + ".json", told)
             else:
-                base = open_base(self._catalog, base_id, component)
+                open_base(self._catalog, backup_id, component)
+            return component
         except (IntegrityError, NotFoundError) as error:
-            self._unusable(base_id, error)
+            self._unusable(backup_id, error)
+            return None
 
-        def missing(_first: int, _last: int) -> bytes:
-            raise IntegrityError("cannot be used", [base_id + ".json"])
-
-        return missing if base is None else base.read
-
-    def _table(self) -> t.Optional[FrameTable]:
-        name = self._component.frames.name
+    def _table(self, part: Part) -> t.Optional[FrameTable]:
+        name = part.frames.name
         try:
             table = FrameTable(name, read_object(self._catalog, self._id, name))
-            _check_table(self._component, table)
+            _check_table(part, table)
         except IntegrityError as error:
             self._report(name, str(error))
             return None
         return table
 
-    def _entries(self, scan: FrameScan) -> None:
-        """Walk through the index and the frames side by side."""
+    def _entries(self, scans: t.Sequence[FrameScan]) -> None:
+        """Walk through the index and the frames side by side. ``scans``: of the plain frames, and of deltas if there are any."""
         component = self._component
         count = logical = 0
         last = b""
@@ -190,12 +208,12 @@ class ComponentCheck:
                 logical += entry.get("size", 0)
                 if sections is not None:
                     sections.append(entry)
-                elif self._entry(entry, path, scan, reader) and entry["type"] == "file":
+                elif self._entry(entry, path, scans, reader) and entry["type"] == "file":
                     if len(self._remembered) >= _REMEMBERED:
                         self._remembered.clear()
                     self._remembered[path] = line
             for entry in sorted(sections or (), key=place):
-                self._entry(entry, entry_path(entry), scan, reader)
+                self._entry(entry, entry_path(entry), scans, reader)
             if (count, logical) != (component.entries, component.bytes):
                 raise IntegrityError(
                     "has %d entries of %d bytes; the manifest says %d of %d"
@@ -208,7 +226,7 @@ class ComponentCheck:
         finally:
             reader.close()
 
-    def _entry(self, entry: Entry, path: bytes, scan: FrameScan, reader: ComponentReader) -> bool:
+    def _entry(self, entry: Entry, path: bytes, scans: t.Sequence[FrameScan], reader: ComponentReader) -> bool:
         """Compare an entry's content with its hash; return whether it was seen to be right.
 
         Raises IntegrityError when the entry contradicts itself or the frames.
@@ -217,17 +235,19 @@ class ComponentCheck:
             raise IntegrityError("%s is of no known type: %r" % (printable(path), entry["type"]))
         segments = entry.get("segments")
         stored = entry.get("size", 0) if segments is None else sum(length for _start, length in segments)
-        backup_id, frame, offset, size = entry.get("bytes") or (self._id, 0, 0, 0)
+        is_delta, found = stored_place(entry)
+        backup_id, frame, offset, size = found or (self._id, 0, 0, 0)
         if size != stored:
             raise IntegrityError("%s has %d bytes, of which %d are stored" % (printable(path), stored, size))
         if size:
-            ranges = self._ranges_of(backup_id)
-            if ranges is not None:
-                ranges.check(path, frame, offset, size)
+            self._check_range(path, backup_id, frame, offset, size, is_delta)
+        if "base" in entry:
+            self._check_range(path, *entry["base"][:4])
         if backup_id != self._id or "sha256" not in entry:
             return False
         if entry["type"] == "link" and self._equals_target(entry, reader):
             return True
+        scan = scans[is_delta]
         if size and not scan.seek(frame, offset):
             self._check_apart(entry, path, scan.volume(frame), reader)
             return False
@@ -249,7 +269,7 @@ class ComponentCheck:
         target = entry_target(entry)
         line = self._remembered.get(target)
         found = reader.find(target) if line is None else _parse(line)
-        return found is not None and all(found.get(key) == entry.get(key) for key in ("size", "bytes", "segments", "sha256"))
+        return found is not None and all(found.get(key) == entry.get(key) for key in _CONTENT)
 
     def _check_apart(self, entry: Entry, path: bytes, volume: str, reader: ComponentReader) -> None:
         """Check an entry whose bytes lie before those of its predecessor. No writer does that; the format allows it."""
@@ -259,10 +279,17 @@ class ComponentCheck:
         except IntegrityError:
             self._report(volume, _WRONG, path)
 
-    def _ranges_of(self, backup_id: str) -> t.Optional[_Ranges]:
+    def _check_range(self, path: bytes, backup_id: str, frame: int, offset: int, size: int, is_delta: bool = False) -> None:
+        """Raise IntegrityError when an entry's bytes lie where no frame is."""
+        ranges = self._ranges_of(backup_id, is_delta)
+        if ranges is not None:
+            ranges.check(path, frame, offset, size)
+
+    def _ranges_of(self, backup_id: str, is_delta: bool) -> t.Optional[_Ranges]:
         """The frames of a backup that entries point into; None, once reported, when they cannot be known."""
-        if backup_id not in self._ranges:
-            self._ranges[backup_id] = None
+        key = (backup_id, is_delta)
+        if key not in self._ranges:
+            self._ranges[key] = None
             try:
                 component = self._older(backup_id)
             except (IntegrityError, NotFoundError) as error:
@@ -270,12 +297,15 @@ class ComponentCheck:
                 return None
             if component is None:
                 raise IntegrityError("entries lie in backup %s, which is not listed under references" % backup_id)
-            name = component.frames.name
+            part: t.Optional[Part] = component.deltas if is_delta else component
+            if part is None:
+                raise IntegrityError("entries lie in deltas of backup %s, which has none" % backup_id)
+            name = part.frames.name
             try:
-                self._ranges[backup_id] = _Ranges(FrameTable(name, read_object(self._catalog, backup_id, name)))
+                self._ranges[key] = _Ranges(FrameTable(name, read_object(self._catalog, backup_id, name)))
             except IntegrityError as error:
                 self._unusable(backup_id, error)
-        return self._ranges[backup_id]
+        return self._ranges[key]
 
     def _unusable(self, backup_id: str, error: Exception) -> None:
         self._report(backup_id + ".json", "is an older backup that holds data of this one and cannot be used: %s" % error)
@@ -305,9 +335,9 @@ def _parse(line: bytes) -> Entry:
     return entry
 
 
-def _check_table(component: Component, table: FrameTable) -> None:
+def _check_table(part: Part, table: FrameTable) -> None:
     """Raise IntegrityError unless the table agrees with the manifest and with itself."""
-    volumes = {volume.name: volume for volume in component.volumes}
+    volumes = {volume.name: volume for volume in part.volumes}
     counts = dict.fromkeys(volumes, 0)
     raw_total = 0
     previous, end = "", 0
@@ -320,7 +350,7 @@ def _check_table(component: Component, table: FrameTable) -> None:
         end = offset + stored
         counts[volume] += 1
         raw_total += raw
-    said = (component.compression, list(volumes), [v.frames for v in component.volumes], component.frames.count, component.raw)
+    said = (part.compression, list(volumes), [v.frames for v in part.volumes], part.frames.count, part.raw)
     if said != (table.compression, table.volumes, list(counts.values()), len(table), raw_total):
         raise IntegrityError("does not agree with the manifest")
 

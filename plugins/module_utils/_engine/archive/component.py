@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import json
 import typing as t
 
 from ..delivery import ObjectWriter
 from ..errors import FleetBackupError
 from ..job import Compression
-from ..manifest import DELTA_ENDING, Component, FrameTable, IndexObject, StoredFile, Volume
+from ..manifest import DELTA_ENDING, Component, Deltas, FrameTable, IndexObject, StoredFile, Volume
 from . import delta
-from .codec import Codec, ZstdCodec, codec
+from .codec import Buffers, Codec, ZstdCodec, codec
 from .delta import DeltaEncoder
-from .frames import FrameWriter
+from .file_deltas import FileDeltas, LargeFileCopy, Row
+from .frames import Copy, FrameWriter
 from .index import IndexWriter, Root
 from .previous import PreviousEntries
 from .references import Base, Parent, References
@@ -22,6 +23,9 @@ from .rows import RowsWriter
 from .stream import StreamWriter
 from .tree_writer import TreeWriter
 from .volumes import VolumeWriter
+
+#: How the names of the objects that hold deltas of files go on after that of the component.
+FILES_ENDING = ".files"
 
 
 class Creator(t.Protocol):
@@ -46,16 +50,26 @@ class Creator(t.Protocol):
     def room(self, size: int) -> int:
         """How many bytes an object from create() takes when it may be ``size`` bytes large on the store."""
 
-    def keep_base(self) -> t.Optional[BaseCopy]:
-        """Begin a private copy of the frames of a full stream, for the deltas to come; None when they need none."""
+    def keep_base(self, replaces: bool) -> t.Optional[BaseCopy]:
+        """Begin a private copy of frames, for the deltas to come; None when they need none.
+
+        ``replaces``: it may take the place of older ones of the component.
+        """
+
+    def scratch(self) -> t.BinaryIO:
+        """Begin a private file for what is stored later."""
 
 
 class BaseCopy(t.Protocol):
     """Takes frames as they are before they are encrypted. Its methods raise nothing: a copy that fails is given up."""
 
+    def fits(self, size: int) -> bool:
+        """Whether so many more bytes may be kept."""
+
     def write(self, data: t.Union[bytes, memoryview]) -> None: ...
 
-    def commit(self, frame_table: bytes) -> None: ...
+    def commit(self, frame_table: bytes, kept: t.Optional[t.List[t.List[int]]] = None) -> None:
+        """``kept``: first and last of each run of frames that were written; all of them by default."""
 
     def abort(self) -> None: ...
 
@@ -64,20 +78,24 @@ class ComponentWriter:
     """What a source writes its data into: once, with stream() or with tree().
 
     ``creator`` begins the objects of the backup's folder. An increment builds upon ``parent`` if it is a tree, and upon ``base``
-    if it is a stream that is compressed with zstd. Volumes are no larger than ``volume_size``, where it is given.
+    if it is a stream that is compressed with zstd. Volumes are no larger than ``volume_size``, where it is given. Changed files
+    of a tree that are at least ``delta_from`` bytes large are stored as deltas, where that can be.
     """
 
     def __init__(
         self, name: str, source: str, backup_id: str, archive_format: str, compression: Compression,
         creator: Creator, parent: t.Optional[Parent] = None, base: t.Optional[Base] = None,
-        volume_size: t.Optional[int] = None,
+        volume_size: t.Optional[int] = None, delta_from: t.Optional[int] = None,
     ) -> None:  # fmt: skip
         self.name = name
         self._parent = parent
         self._base = base
         self._upon: t.Union[Parent, Base, None] = None
+        self._take: t.Optional[Copy] = None
         self._delta: t.Optional[DeltaEncoder] = None
-        self._copy: t.Optional[BaseCopy] = None
+        self._copy: t.Union[BaseCopy, LargeFileCopy, None] = None
+        self._file_deltas: t.Optional[FileDeltas] = None
+        self._large_files: t.Optional[LargeFileCopy] = None
         #: What is used of older backups; None for a full component.
         self.references: t.Optional[References] = None
         self._source = source
@@ -86,6 +104,7 @@ class ComponentWriter:
         self._compression = compression
         self._creator = creator
         self._volume_size = volume_size
+        self._delta_from = delta_from
         self._content: t.Union[StreamWriter, RowsWriter, TreeWriter, None] = None
         self._frames: t.Optional[FrameWriter] = None
 
@@ -98,7 +117,9 @@ class ComponentWriter:
         if isinstance(stored, ZstdCodec):
             self._upon = self._base
             if self._base is None:
-                self._copy = self._creator.keep_base()
+                self._copy = copy = self._creator.keep_base(True)
+                if copy is not None:
+                    self._take = functools.partial(_keep, copy)
             else:
                 self._delta = DeltaEncoder(stored, self._base.frames, self._base.anchors)
                 self.references = References.to_all_of(self._base)
@@ -121,8 +142,11 @@ class ComponentWriter:
             from .tar import TarWriter
 
             stored = codec(algorithm, level)
+            if isinstance(stored, ZstdCodec) and self._delta_from is not None:
+                self._prepare_file_deltas(stored, self._delta_from)
             frames, index = self._begin(".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
             self._content = TarWriter(frames, index, self._id)
+            self._content.deltas, self._content.copy = self._file_deltas, self._large_files
         if self._parent is not None:
             self._upon = self._parent
             self.references = References(self._parent.component_of)
@@ -154,16 +178,11 @@ class ComponentWriter:
         content.close()
         frames.close()
         self._volumes.close()
-        volumes = [Volume(v.name, v.size, v.sha256, v.header, n) for v, n in zip(self._volumes.stored, frames.counts)]
-        rows = iter(self._rows(frames))
-        described = [{"name": volume.name, "frames": list(itertools.islice(rows, volume.frames))} for volume in volumes]
-        table = {"format": 1, "compression": self._codec.name, "volumes": described}
-        table_data = json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n"
-        frames_object = self._creator.create_clear(self.name + ".frames.json")
-        frames_object.write(table_data)
-        frame_table = frames_object.commit()
+        volumes = _described(self._volumes, frames.counts)
+        frame_table, table_data = self._store_table("", volumes, self._rows(frames))
         if self._copy is not None:
             self._copy.commit(table_data)
+        deltas = self._finish_deltas()
         place = self._index.close()
         index = self._index_object.commit()
         return Component(
@@ -179,11 +198,33 @@ class ComponentWriter:
             raw=frames.raw,
             stored=sum(volume.size for volume in volumes),
             volumes=volumes,
-            frames=FrameTable(frame_table.name, frame_table.size, frame_table.sha256, None, len(frames.table)),
+            frames=frame_table,
             index=IndexObject(index.name, index.size, index.sha256, index.header, place),
             facts=self._facts(facts),
             warnings=warnings,
+            deltas=deltas,
         )
+
+    def _finish_deltas(self) -> t.Optional[Deltas]:
+        """Store what has changed of large files, if there is any."""
+        files = self._file_deltas
+        if files is None or not files.bases:
+            return None
+        stored = VolumeWriter(self._creator, self.name, FILES_ENDING + DELTA_ENDING, self._volume_size)
+        rows, counts = files.store(stored)
+        volumes = _described(stored, counts)
+        frame_table, _data = self._store_table(FILES_ENDING, volumes, rows)
+        return Deltas(files.bases, files.raw, sum(volume.size for volume in volumes), volumes, frame_table)
+
+    def _store_table(self, ending: str, volumes: t.Sequence[Volume], rows: t.Sequence[Row]) -> t.Tuple[FrameTable, bytes]:
+        left = iter(rows)
+        described = [{"name": v.name, "frames": [next(left) for _ in range(v.frames)]} for v in volumes]
+        table = {"format": 1, "compression": self._codec.name, "volumes": described}
+        data = json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n"
+        upload = self._creator.create_clear(self.name + ending + ".frames.json")
+        upload.write(data)
+        stored = upload.commit()
+        return FrameTable(stored.name, stored.size, stored.sha256, None, len(rows)), data
 
     def _facts(self, facts: t.Dict[str, t.Any]) -> t.Union[t.Dict[str, t.Any], StoredFile]:
         if not self._creator.seals:
@@ -195,13 +236,23 @@ class ComponentWriter:
         if self._frames is not None:
             self._frames.abort()
             self._index.abort()
+        if self._file_deltas is not None:
+            self._file_deltas.abort()
         if self._copy is not None:
             self._copy.abort()
 
     @property
     def base_trouble(self) -> t.Optional[FleetBackupError]:
         """Why the base could not be read all the time, so that more was stored than need be."""
-        return None if self._delta is None else self._delta.trouble
+        deltas = self._delta or self._file_deltas
+        return None if deltas is None else deltas.trouble
+
+    def _prepare_file_deltas(self, zstd: ZstdCodec, least: int) -> None:
+        parent = self._parent
+        if parent is not None:
+            self._file_deltas = FileDeltas(zstd, parent, least, self._creator.scratch)
+        self._copy = self._large_files = LargeFileCopy(lambda: self._creator.keep_base(parent is None), least)
+        self._take = self._large_files.take
 
     def _rows(self, frames: FrameWriter) -> t.List[t.List[t.Any]]:
         """The rows of the frame table; in that of a delta the fourth element is the run of the base, or null."""
@@ -218,11 +269,11 @@ class ComponentWriter:
         # deflate has no container of its own, so a zip's index is gzipped.
         index_codec = codec("gzip", 6) if stored.name == "deflate" else stored
         limit = self._volume_size
-        self._volumes = volumes = VolumeWriter(self._creator, self.name, ending, limit, self._copy)
+        self._volumes = volumes = VolumeWriter(self._creator, self.name, ending, limit)
         self._index_object = self._creator.create_index(self.name + ".index" + index_codec.ending)
         fit = None if limit is None else volumes.fit
         if self._delta is None:
-            self._frames = FrameWriter(stored, volumes, fit=fit)
+            self._frames = FrameWriter(stored, volumes, fit=fit, copy=self._take)
         else:
             self._frames = FrameWriter(stored, volumes, delta.FRAME, self._delta.encode, delta.WORKERS, fit)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
@@ -230,6 +281,16 @@ class ComponentWriter:
             header["roots"] = [root_field(root) for root in roots]
         self._index = IndexWriter(header, index_codec, self._index_object)
         return self._frames, self._index
+
+
+def _keep(copy: BaseCopy, _frame: int, buffers: Buffers) -> None:
+    for buffer in buffers:
+        copy.write(buffer)
+
+
+def _described(written: VolumeWriter, counts: t.Sequence[int]) -> t.List[Volume]:
+    """Volumes with the numbers of their frames."""
+    return [Volume(v.name, v.size, v.sha256, v.header, count) for v, count in zip(written.stored, counts)]
 
 
 def root_field(root: Root) -> t.Dict[str, str]:

@@ -8,7 +8,7 @@ import os
 import typing as t
 
 from ..system import read_into
-from .frames import FRAME, FrameWriter
+from .frames import FrameWriter
 
 _ZEROS = bytes(1 << 20)
 
@@ -28,7 +28,7 @@ def copy(frames: FrameWriter, fd: int, size: int, update: Update) -> t.Tuple[int
     left, error = size, None
     while left:
         pos = frames.pos
-        if pos == FRAME:
+        if pos == len(frames.view):
             frames.cut()
             pos = 0
         view = frames.view[pos : pos + left]

@@ -7,7 +7,7 @@ import typing as t
 
 from ..errors import FleetBackupError, IntegrityError
 from .anchors import Anchors, run_of
-from .base import BaseFrames, Raw
+from .base import BaseFrames, BasePart, Raw
 from .codec import Buffers, Codec, ZstdCodec
 from .frame_table import FrameTable
 from .frames import cores
@@ -19,8 +19,14 @@ FRAME = 2 << 20
 #: Frames that are compressed or decoded at the same time, at most: each has its prefix in memory, twice for a moment.
 WORKERS = 2
 
+#: Number of a base, start and size of a run of it.
+Prefix = t.Callable[[int, int, int], Raw]
+
 # Frames that need no base.
 _PLAIN_WORKERS = 4
+
+#: Full again when the last delta took more than this part of what its base takes: a delta never grows smaller.
+WORTHWHILE = 0.3
 
 # A frame that takes more than this part of its raw bytes may be smaller without a base ...
 _DOUBTFUL = 0.5
@@ -29,14 +35,17 @@ _GAIN = 1.02
 
 
 class DeltaEncoder:
-    """Compresses the frames of a stream, each against what it resembles in the base. encode() is for several threads."""
+    """Compresses the frames of a stream, each against what it resembles in the base. encode() is for several threads.
 
-    def __init__(self, zstd: ZstdCodec, base: BaseFrames, anchors: Anchors) -> None:
+    ``first``: the number of its first frame.
+    """
+
+    def __init__(self, zstd: ZstdCodec, base: t.Union[BaseFrames, BasePart], anchors: Anchors, first: int = 0) -> None:
         self._zstd = zstd
         self._base = base
         self._anchors = anchors
         # A frame, and where its run starts.
-        self._newest = (0, 0)
+        self._newest = (first, 0)
         #: By the number of a frame, start and size of the run of the base that it was compressed against.
         self.runs: t.Dict[int, t.Tuple[int, int]] = {}
         #: Why the base could not be read all the time. Frames are then stored without it.
@@ -73,10 +82,10 @@ class DeltaEncoder:
 class FrameDecoder:
     """Decodes the frames of a component. For several threads.
 
-    ``prefix``: for a delta, returns raw bytes of its base, given where they start and how many they are.
+    ``prefix``: for a delta, returns raw bytes of a base, given the number of that, where they start and how many they are.
     """
 
-    def __init__(self, codec: Codec, table: FrameTable, prefix: t.Optional[t.Callable[[int, int], Raw]] = None) -> None:
+    def __init__(self, codec: Codec, table: FrameTable, prefix: t.Optional[Prefix] = None) -> None:
         self._codec = codec
         self._table = table
         self._prefix = prefix
@@ -90,4 +99,4 @@ class FrameDecoder:
             return self._codec.decompress(data, raw)
         if self._prefix is None or not isinstance(self._codec, ZstdCodec):
             raise IntegrityError("it needs a base, and has none")
-        return self._codec.decompress(data, raw, self._codec.prefix(self._prefix(*used)))
+        return self._codec.decompress(data, raw, self._codec.prefix(self._prefix(self._table.base(frame), *used)))

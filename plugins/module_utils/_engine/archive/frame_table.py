@@ -13,7 +13,7 @@ from .anchors import LONGEST, SHORTEST
 from .frames import FRAME
 
 # The run of a frame that needs no base.
-_NONE = (-1, -1)
+_NONE = (-1, -1, -1)
 
 
 class FrameTable:
@@ -32,9 +32,7 @@ class FrameTable:
                 count += len(volume["frames"])
                 self._ends.append(count)
             if any(map(is_delta, self.volumes)):
-                self._runs.extend(
-                    n for v in value["volumes"] for row in v["frames"] for n in (_NONE if row[3] is None else row[3])
-                )
+                self._runs.extend(n for v in value["volumes"] for row in v["frames"] for n in _run(row[3]))
         except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
             raise IntegrityError("%s: is not a frame table: %s" % (name, error), [name]) from None
         if len(self._rows) != 3 * count or any(raw > FRAME for raw in self._rows[2::3]):
@@ -58,12 +56,23 @@ class FrameTable:
 
     def base_run(self, frame: int) -> t.Optional[t.Tuple[int, int]]:
         """``(start, size)`` of the raw bytes of the base that a frame needs; None when it stands for itself."""
-        if not self._runs or self._runs[2 * frame] < 0:
+        if not self._runs or self._runs[3 * frame] < 0:
             return None
-        return self._runs[2 * frame], self._runs[2 * frame + 1]
+        return self._runs[3 * frame], self._runs[3 * frame + 1]
+
+    def base(self, frame: int) -> int:
+        """The number, among the bases, of that which base_run() tells a run of."""
+        return self._runs[3 * frame + 2]
 
     def _runs_are_sound(self, count: int) -> bool:
-        return len(self._runs) == 2 * count and all(
-            (start, size) == _NONE or (start >= 0 and SHORTEST <= size <= LONGEST)
-            for start, size in zip(self._runs[::2], self._runs[1::2])
+        runs = zip(self._runs[::3], self._runs[1::3], self._runs[2::3])
+        return len(self._runs) == 3 * count and all(
+            run == _NONE or (run[0] >= 0 and SHORTEST <= run[1] <= LONGEST and run[2] >= 0) for run in runs
         )
+
+
+def _run(value: t.Optional[t.Sequence[int]]) -> t.Sequence[int]:
+    """Start, size and number of the base, which is the first unless it is told."""
+    if value is None:
+        return _NONE
+    return value if len(value) == 3 else (*value, 0)

@@ -33,6 +33,8 @@ Slice = t.Tuple[int, bool]
 Piece = t.Union[Slice, Literal]
 #: Given the number of a frame, its bytes, and whether it ends a zip member; called by several threads.
 Encode = t.Callable[[int, memoryview, bool], Buffers]
+#: Given the number of a frame, and it as it is stored; called by the writer.
+Copy = t.Callable[[int, Buffers], None]
 #: Told how many bytes come next that must not be cut; returns whether they begin a new volume.
 Fit = t.Callable[[int], bool]
 
@@ -40,7 +42,7 @@ Fit = t.Callable[[int], bool]
 class Output(t.Protocol):
     """Where stored bytes go. The data may be reused as soon as write() returns."""
 
-    def write(self, data: t.Union[bytes, memoryview]) -> None: ...
+    def write(self, data: t.Union[bytes, memoryview], /) -> t.Any: ...
 
 
 def cores() -> int:
@@ -55,20 +57,22 @@ class FrameWriter:
 
     The reader writes to ``view`` from ``pos`` on (at most to its end) and calls cut() where a frame ends. ``table`` has a row
     ``[offset, stored, raw]`` for each frame once close() has returned. ``encode`` takes the place of the codec's compress().
-    ``fit`` is asked before bytes that belong together.
+    ``fit`` is asked before bytes that belong together. ``copy`` is given each frame as well.
     """
 
     def __init__(
         self, codec: Codec, output: Output, size: int = FRAME, encode: t.Optional[Encode] = None,
-        most_workers: int = _MAX_WORKERS, fit: t.Optional[Fit] = None,
+        most_workers: int = _MAX_WORKERS, fit: t.Optional[Fit] = None, copy: t.Optional[Copy] = None,
     ) -> None:  # fmt: skip
         self._size = size
         self._encode: Encode = encode or (lambda _frame, view, last: codec.compress(view, last))
         self._output = output
         self._fit = fit
+        self._copy = copy
         workers = min(cores(), most_workers)
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
-        self._buffers_left = workers + 3
+        #: How many frames can be on their way at once.
+        self.buffers = self._buffers_left = workers + 3
         self._workers = ThreadPoolExecutor(workers, "compress")
         self._pending: queue.SimpleQueue[t.Optional[t.Tuple[memoryview, t.List[Piece], Future[t.List[Buffers]]]]] = (
             queue.SimpleQueue()
@@ -212,6 +216,8 @@ class FrameWriter:
             for buffer in buffers:
                 write(buffer)
                 self._offset += len(buffer)
+            if self._copy is not None:
+                self._copy(len(self.table), buffers)
             self.table.append([before - self._volume_start, self._offset - before, piece[0] - start])
             self.counts[-1] += 1
             start = piece[0]

@@ -48,6 +48,11 @@ def entry_target(entry: Entry) -> bytes:
     return _text(entry, "target")
 
 
+def stored_place(entry: Entry) -> t.Tuple[bool, t.Optional[t.Sequence[t.Any]]]:
+    """Whether an entry's bytes are a delta, and where they lie: backup, frame, offset, size; None when it has none."""
+    return ("delta" in entry), entry.get("delta") or entry.get("bytes")
+
+
 def sort_key(path: bytes) -> bytes:
     """Archive paths sorted by this are in the order of the index: compared by components, bytewise."""
     # "/" must sort before every other byte. Names cannot hold NUL, so it can stand for the separator.

@@ -70,15 +70,15 @@ def is_trusted(line: bytes) -> bool:
 
 
 def content_of(entry: Entry) -> bytes:
-    """The part of an entry's line that tells its content: bytes, segments, sha256, as it stands there."""
+    """The part of an entry's line that tells its content: from bytes to sha256, as it stands there."""
     parts = [
         b',"%s":%s' % (key.encode("ascii"), json.dumps(entry[key], separators=(",", ":")).encode("ascii"))
-        for key in ("bytes", "segments", "sha256")
+        for key in ("bytes", "delta", "base", "segments", "sha256")
         if key in entry
     ]
     return b"".join(parts)
 
 
-def last_frame(frame: int, offset: int, size: int) -> int:
+def last_frame(frame: int, offset: int, size: int, full: int = FRAME) -> int:
     """The last frame of an entry's bytes: all frames but an entry's last are full, since only there one is cut early."""
-    return frame + (offset + size - 1) // FRAME
+    return frame + (offset + size - 1) // full

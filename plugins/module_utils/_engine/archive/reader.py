@@ -11,14 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..catalog import Catalog
 from ..errors import IntegrityError, NotFoundError
-from ..manifest import SEALED_ENDING, Component, Manifest, StoredFile
+from ..manifest import SEALED_ENDING, Component, Deltas, Manifest, Part, StoredFile
 from ..names import printable
 from .base import BaseFrames
 from .codec import codec
 from .content import hash_zeros
-from .delta import FrameDecoder
+from .delta import FrameDecoder, Prefix
 from .frame_table import FrameTable
-from .index import Entry, IndexReader, Root, entry_path
+from .index import Entry, IndexReader, Root, entry_path, stored_place
 from .stream import SECTION_TYPES
 
 if t.TYPE_CHECKING:
@@ -87,8 +87,12 @@ class FrameReader:
     The longer it goes in order, the more are read ahead: a file of some frames costs nothing beyond them.
     """
 
-    def __init__(self, table: FrameTable, decoder: FrameDecoder, fetch: Fetch) -> None:
+    def __init__(
+        self, table: FrameTable, decoder: FrameDecoder, fetch: Fetch, has: t.Callable[[int], bool] = lambda _frame: True
+    ) -> None:
         self.table = table
+        #: Whether a frame is there at all.
+        self.has = has
         self._decoder = decoder
         self._fetch = fetch
         self._most_ahead = decoder.workers + 1
@@ -179,12 +183,51 @@ class StoredVolumes:
 
 
 def open_frames(
-    catalog: Catalog, backup_id: str, component: Component, base: t.Optional[BaseFrames] = None
+    catalog: Catalog, backup_id: str, part: Part, prefix: t.Optional[Prefix] = None
 ) -> FrameReader:  # fmt: skip
-    """The frames of a component; of a delta with its ``base``."""
-    table = FrameTable(component.frames.name, read_object(catalog, backup_id, component.frames.name))
-    decoder = FrameDecoder(codec(component.compression), table, None if base is None else base.read)
+    """The frames of a component or of its deltas. ``prefix`` reads what they build upon."""
+    table = FrameTable(part.frames.name, read_object(catalog, backup_id, part.frames.name))
+    decoder = FrameDecoder(codec(part.compression), table, prefix)
     return FrameReader(table, decoder, StoredVolumes(catalog, backup_id).fetch)
+
+
+def bases_of(part: Part) -> t.List[str]:
+    """The ids of the backups that the frames of a component, or of its deltas, need."""
+    if isinstance(part, Deltas):
+        return part.bases
+    return [part.base] if part.is_delta and part.base is not None else []
+
+
+class Bases:
+    """What the frames of a delta build upon, opened when it is needed; for several threads. ``ids``: of the backups, by number.
+
+    ``component(id)`` tells the component of such a backup. Raises IntegrityError, whose ``objects`` begin with the id of that.
+    """
+
+    def __init__(self, catalog: Catalog, ids: t.Sequence[str], component: t.Callable[[str], Component]) -> None:
+        self._catalog = catalog
+        self._ids = ids
+        self._component = component
+        #: By number, the last used last.
+        self._open: t.Dict[int, BaseFrames] = {}
+        self._lock = threading.Lock()
+
+    def read(self, number: int, start: int, size: int) -> t.Union[bytes, memoryview]:
+        """``size`` raw bytes of a base from ``start`` on."""
+        with self._lock:
+            frames = self._open.pop(number, None)
+            if frames is None:
+                frames = self._open_base(number)
+            while len(self._open) >= _OPEN_BACKUPS:
+                del self._open[next(iter(self._open))]
+            self._open[number] = frames
+        return frames.read(start, size)
+
+    def _open_base(self, number: int) -> BaseFrames:
+        if number >= len(self._ids):
+            raise IntegrityError("it needs base %d; there are %d" % (number, len(self._ids)))
+        backup_id = self._ids[number]
+        return open_base(self._catalog, backup_id, self._component(backup_id))
 
 
 def open_base(catalog: Catalog, backup_id: str, component: Component) -> BaseFrames:
@@ -225,8 +268,8 @@ class ComponentReader:
         name = component.index.name
         index_codec = codec("gzip" if component.compression == "deflate" else component.compression)
         self._index = IndexReader(name, _ranges(catalog, backup_id, name), component.index.table, index_codec)
-        #: By the id of the backup that holds them, the last used last.
-        self._frames: t.Dict[str, FrameReader] = {}
+        #: By whether they are deltas and the id of the backup that holds them, the last used last.
+        self._frames: t.Dict[t.Tuple[bool, str], FrameReader] = {}
 
     @property
     def facts(self) -> t.Dict[str, t.Any]:
@@ -273,12 +316,12 @@ class ComponentReader:
         digest = hashlib.sha256()
         if "segments" in entry:
             yield from self._read_sparse(entry, digest.update)
-        elif "bytes" in entry:
+        elif stored_place(entry)[1]:
             for data in self._raw(entry):
                 digest.update(data)
                 yield data
         if "sha256" in entry and digest.hexdigest() != entry["sha256"]:
-            volumes = [v.name for v in self.component.volumes]
+            volumes = [v.name for v in self.component.all_volumes]
             raise IntegrityError(
                 "%s of component %s is not what was backed up (its SHA-256 differs)"
                 % (printable(entry_path(entry)), self.component.name),
@@ -295,37 +338,37 @@ class ComponentReader:
         self._frames.clear()
 
     def _raw(self, entry: Entry) -> t.Iterator[memoryview]:
-        backup_id, frame, offset, size = entry["bytes"]
-        frames = self._frames.pop(backup_id, None)
+        is_delta, place = stored_place(entry)
+        backup_id, frame, offset, size = place or (self.backup_id, 0, 0, 0)
+        frames = self._frames.pop((is_delta, backup_id), None)
         if frames is None:
             if len(self._frames) >= _OPEN_BACKUPS:
                 self._frames.pop(next(iter(self._frames))).close()
-            frames = self._open_frames(backup_id)
-        self._frames[backup_id] = frames
+            frames = self._open_frames(backup_id, is_delta)
+        self._frames[is_delta, backup_id] = frames
         # Sections of a dump are chosen one by one, and not read in the order of their bytes.
         return frames.read(frame, offset, size, alone=entry["type"] in SECTION_TYPES)
 
-    def _open_frames(self, backup_id: str) -> FrameReader:
-        component = self.component
-        if backup_id != self.backup_id:
-            older = self._catalog.manifest(backup_id).component(component.name)
-            if older is None:
-                raise IntegrityError("backup %s, which holds data of this one, has no component %s" % (backup_id, component.name))
-            component = older
-        base = None
-        if component.is_delta:
-            base = open_base(self._catalog, *self._base_of(component))
-        return open_frames(self._catalog, backup_id, component, base)
+    def _open_frames(self, backup_id: str, is_delta: bool) -> FrameReader:
+        component = self.component if backup_id == self.backup_id else self._older(backup_id)
+        part: t.Optional[Part] = component.deltas if is_delta else component
+        if part is None:
+            raise IntegrityError("backup %s has no deltas of %s, but entries refer to them" % (backup_id, component.name))
+        bases = bases_of(part)
+        prefix = Bases(self._catalog, bases, self._older).read if bases else None
+        return open_frames(self._catalog, backup_id, part, prefix)
 
-    def _base_of(self, component: Component) -> t.Tuple[str, Component]:
-        base = self._catalog.manifest(component.base).component(component.name) if component.base else None
-        if base is None or component.base is None:
-            raise IntegrityError("backup %s, which this one builds upon, has no component %s" % (component.base, component.name))
-        return component.base, base
+    def _older(self, backup_id: str) -> Component:
+        older = self._catalog.manifest(backup_id).component(self.component.name)
+        if older is None:
+            raise IntegrityError(
+                "backup %s, which holds data of this one, has no component %s" % (backup_id, self.component.name)
+            )
+        return older
 
     def _read_sparse(self, entry: Entry, update: t.Callable[[memoryview], t.Any]) -> t.Iterator[memoryview]:
         """The segments' bytes; the holes between them are hashed as zeros."""
-        data = self._raw(entry) if "bytes" in entry else iter(())
+        data = self._raw(entry) if stored_place(entry)[1] else iter(())
         view = memoryview(b"")
         position = 0
         for start, length in entry["segments"]:

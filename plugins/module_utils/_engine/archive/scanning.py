@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..catalog import Catalog
 from ..errors import IntegrityError
-from ..manifest import Component
+from ..manifest import Part
 from .delta import FrameDecoder
 from .frame_table import FrameTable
 from .frames import FRAME
@@ -42,12 +42,12 @@ class FrameScan:
     """Frames in order. seek() and take() use them; finish() goes through those that are left, and to the ends of the volumes."""
 
     def __init__(
-        self, catalog: Catalog, backup_id: str, component: Component, table: FrameTable, decoder: FrameDecoder,
+        self, catalog: Catalog, backup_id: str, part: Part, table: FrameTable, decoder: FrameDecoder,
         report: Report, advance: t.Callable[[int], None],
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._id = backup_id
-        self._component = component
+        self._part = part
         self._table = table
         self._report = report
         self._advance = advance
@@ -70,7 +70,7 @@ class FrameScan:
 
     def volume(self, frame: int) -> str:
         """The name of the volume that a frame lies in."""
-        return self._table.row(min(frame, len(self._table) - 1))[0] if len(self._table) else self._component.frames.name
+        return self._table.row(min(frame, len(self._table) - 1))[0] if len(self._table) else self._part.frames.name
 
     def volumes_since(self, frame: int) -> t.List[str]:
         """The names of the volumes from that of a frame on to that of the current one."""
@@ -157,7 +157,7 @@ class FrameScan:
     def _read(self) -> t.Generator[_Pending, None, None]:
         """Read volume after volume, frame after frame, and set hashing and decoding going."""
         frame = 0
-        for volume in self._component.volumes:
+        for volume in self._part.volumes:
             source = open_volume(self._catalog, self._id, volume, self._report, self._advance, self._hasher)
             try:
                 for _number in range(volume.frames):

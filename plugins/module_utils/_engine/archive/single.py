@@ -79,8 +79,11 @@ class _Creator:
     def room(self, size: int) -> int:
         return size
 
-    def keep_base(self) -> None:
+    def keep_base(self, replaces: bool) -> None:
         return None
+
+    def scratch(self) -> t.BinaryIO:
+        raise NotImplementedError
 
 
 class _Object:

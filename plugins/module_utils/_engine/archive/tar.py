@@ -32,28 +32,42 @@ class TarWriter(TreeWriter):
 
     format = "tar"
 
-    def file(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs) -> t.Tuple[t.Optional[str], bytes]:
+    def file(
+        self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, before: t.Optional[bytes] = None
+    ) -> t.Tuple[t.Optional[str], bytes]:  # fmt: skip
         frames = self._frames
         if frames.pos >= GROUP:
             frames.cut()
         size = stored = st.st_size
-        digest = hashlib.sha256()
         extra = b""
         map_ = content.segments(fd, st)
-        if map_ is None:
-            frames.write(header(path, b"0", st, size, xattrs=xattrs))
-            frame, offset = frames.frame, frames.pos
-            padded, error = content.copy(frames, fd, size, digest.update)
-        else:
-            frames.write(_sparse_header(path, st, map_, xattrs))
-            frame, offset = frames.frame, frames.pos
-            padded, error = _copy_segments(frames, fd, map_, size, digest.update)
+        if map_ is not None:
             stored = sum([length for _start, length in map_])
             extra = b',"segments":[%s]' % b",".join([b"[%d,%d]" % segment for segment in map_])
-        if stored % _BLOCK:
+        upon = None
+        if before is not None and self.deltas is not None and stored >= self.deltas.least:
+            upon = self.deltas.begin(before, self.refers)
+        if upon is not None:
+            frames = upon.frames
+        elif map_ is None:
+            frames.write(header(path, b"0", st, size, xattrs=xattrs))
+        else:
+            frames.write(_sparse_header(path, st, map_, xattrs))
+        kept = upon is None and self.copy is not None and stored >= self.copy.least and self.copy.begin(frames.frame, stored)
+        frame, offset = frames.frame, frames.pos
+        digest = hashlib.sha256()
+        if map_ is None:
+            padded, error = content.copy(frames, fd, size, digest.update)
+        else:
+            padded, error = _copy_segments(frames, fd, map_, size, digest.update)
+        if kept and self.copy is not None:
+            self.copy.end(frames.frame)
+        if upon is None and stored % _BLOCK:
             frames.write(_END[: -stored % _BLOCK])
-        where = b',"bytes":["%s",%d,%d,%d]' % (self._id, frame, offset, stored) if stored else b""
-        what = b'%s%s,"sha256":"%s"' % (where, extra, digest.hexdigest().encode("ascii"))
+        where = (
+            b"" if not stored else b',"%s":["%s",%d,%d,%d]' % (b"delta" if upon else b"bytes", self._id, frame, offset, stored)
+        )
+        what = b'%s%s%s,"sha256":"%s"' % (where, upon.field if upon else b"", extra, digest.hexdigest().encode("ascii"))
         return self._add_file(path, fd, st, xattrs, what, padded, error), what
 
     def link(self, path: bytes, fd: int, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:

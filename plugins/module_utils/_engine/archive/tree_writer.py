@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from .entry import is_young, state, text_field, xattrs_field
+from .file_deltas import FileDeltas, LargeFileCopy
 from .frames import FrameWriter
 from .index import Entry, IndexWriter
 from .previous import PreviousEntries, content_of, has_state
@@ -17,6 +18,7 @@ from .previous import PreviousEntries, content_of, has_state
 Xattrs = t.Mapping[str, bytes]
 
 _BYTES = re.compile(rb',"bytes":\["([^"]+)",(\d+),(\d+),(\d+)\]')
+_DELTA = re.compile(rb',"delta":\["([^"]+)",(\d+),(\d+),(\d+)\],"base":\["([^"]+)",(\d+),(\d+),(\d+),"[0-9a-f]{64}"\]')
 # What nearly every file's line ends with, after its state: then nothing speaks against its content.
 _CONTENT = re.compile(_BYTES.pattern + rb',"sha256":"[0-9a-f]{64}"\}\Z')
 
@@ -39,8 +41,12 @@ class TreeWriter:
         self.bytes = 0
         #: The entries of the backup that this one builds upon, if it does.
         self.previous: t.Optional[PreviousEntries] = None
-        #: Told of the bytes of an older backup that an entry points to: id, frame, offset, size.
-        self.refers: t.Callable[[str, int, int, int], None] = lambda *_: None
+        #: Told of the bytes of an older backup that an entry points to: id, frame, offset, size, whether of deltas.
+        self.refers: t.Callable[..., None] = lambda *_: None
+        #: What takes changed large files, if this backup builds upon another.
+        self.deltas: t.Optional[FileDeltas] = None
+        #: What keeps the frames of large files on this host.
+        self.copy: t.Optional[LargeFileCopy] = None
 
     def keep(self, path: bytes, st: os.stat_result, line: bytes, link_target: t.Optional[bytes] = None) -> bool:
         """Take over ``line``, the entry of the backup before, if the file has exactly its state. Else do nothing.
@@ -57,6 +63,8 @@ class TreeWriter:
             if found is not None:
                 backup_id, frame, offset, size = found.groups()
                 self.refers(backup_id.decode("ascii"), int(frame), int(offset), int(size))
+            else:
+                self._refer_to_delta(line, len(path))
         elif not has_state(line, state(path, b"link", st, b"," + text_field(b"target", link_target))):
             return False
         self.bytes += st.st_size
@@ -68,12 +76,17 @@ class TreeWriter:
         content = content_of(entry)
         if "bytes" in entry:
             self.refers(*entry["bytes"])
+        if "delta" in entry:
+            self.refers(*entry["delta"], True)
+            self.refers(*entry["base"][:4])
         self._add(path, b"file", st, b"", xattrs, content)
         self.bytes += st.st_size
         return content
 
-    def file(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs) -> t.Tuple[t.Optional[str], bytes]:
-        """Archive a regular file that is open for reading."""
+    def file(
+        self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, before: t.Optional[bytes] = None
+    ) -> t.Tuple[t.Optional[str], bytes]:  # fmt: skip
+        """Archive a regular file that is open for reading. ``before``: its line in the backup before."""
         raise NotImplementedError
 
     def link(self, path: bytes, fd: int, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:
@@ -93,6 +106,13 @@ class TreeWriter:
     def close(self) -> None:
         """End the archive."""
         raise NotImplementedError
+
+    def _refer_to_delta(self, line: bytes, start: int) -> None:
+        found = _DELTA.search(line, start)
+        if found is not None:
+            for n, is_delta in ((0, True), (4, False)):
+                backup_id, frame, offset, size = found.groups()[n : n + 4]
+                self.refers(backup_id.decode("ascii"), int(frame), int(offset), int(size), is_delta)
 
     def _add_file(
         self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, content: bytes,

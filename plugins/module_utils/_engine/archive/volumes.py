@@ -8,23 +8,20 @@ import typing as t
 from ..manifest import StoredFile
 
 if t.TYPE_CHECKING:
-    from .component import BaseCopy, Creator
+    from .component import Creator
 
 
 class VolumeWriter:
     """Takes the stored bytes of a component, in order.
 
     ``limit``: how large the object of a volume may be; the volumes are then numbered, even if there is only one, since nobody
-    knows that when it begins. Without it there is one, without a number. ``copy`` takes the same bytes.
+    knows that when it begins. Without it there is one, without a number.
     """
 
-    def __init__(
-        self, creator: Creator, name: str, ending: str, limit: t.Optional[int], copy: t.Optional[BaseCopy] = None
-    ) -> None:  # fmt: skip
+    def __init__(self, creator: Creator, name: str, ending: str, limit: t.Optional[int]) -> None:
         self._creator = creator
         self._name = name
         self._ending = ending
-        self._copy = copy
         self._room = None if limit is None else creator.room(limit)
         self._used = 0
         #: Those that are complete.
@@ -34,8 +31,6 @@ class VolumeWriter:
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         self._volume.write(data)
         self._used += len(data)
-        if self._copy is not None:
-            self._copy.write(data)
 
     def fit(self, size: int) -> bool:
         """Make sure that ``size`` more bytes come to lie in one volume; return whether a new one was begun for them."""

@@ -115,7 +115,9 @@ class ZipWriter(TreeWriter):
         self._directory = tempfile.SpooledTemporaryFile(_SPOOL)
         self._members = 0
 
-    def file(self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs) -> t.Tuple[t.Optional[str], bytes]:
+    def file(
+        self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, before: t.Optional[bytes] = None
+    ) -> t.Tuple[t.Optional[str], bytes]:  # fmt: skip
         digest = hashlib.sha256()
         frame, padded, error = self._member(path, fd, st, digest.update)
         where = b',"bytes":["%s",%d,0,%d]' % (self._id, frame, st.st_size) if st.st_size else b""

@@ -229,9 +229,8 @@ class _Run:
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
         self._state.miss(self._job.name, backup_id, self._earlier.failures)
-        self._indexes.keep(
-            self._upon.parents_to_come(backup_id) | {c.base for c in components if c.base is not None and c.is_delta}
-        )
+        # Whatever deltas are made against is referred to.
+        self._indexes.keep(self._upon.parents_to_come(backup_id), {i for r in self._references for i in r.bytes})
 
     def _sealer(self, component: str, backup_id: str, delivery: AnyDelivery) -> Sealer:
         keep_base = None
@@ -239,7 +238,8 @@ class _Run:
         if self._job.delta_cache and (far or self._keeps_copies):
             keep_base = functools.partial(self._bases.copy, backup_id, component, self._say)
         keep_index = functools.partial(self._indexes.copy, backup_id, component) if self._keeps_copies else None
-        return Sealer(delivery, self._job.encryption, keep_index, keep_base)
+        spool = os.path.join(self._config.state_dir, "spool")
+        return Sealer(delivery, self._job.encryption, keep_index, keep_base, spool)
 
     def _read(
         self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: AnyDelivery
@@ -250,6 +250,7 @@ class _Run:
         writer = ComponentWriter(
             source.name, driver, backup_id, self._job.format, self._compression(), self._sealer(source.name, backup_id, delivery),
             self._upon.parent(parent, source.name, driver, delivery), choice.base, self._job.volume_size,
+            self._job.delta_from if self._job.delta_cache else None,
         )  # fmt: skip
         try:
             reading = source.backup(writer, self._progress.advance)
@@ -276,7 +277,7 @@ class _Run:
             self._result.outcome = WARNING
             self._say("source %s: %s: %s" % (source.name, notice.code, notice.message))
         self._say(
-            "source %s: %d entries, %d bytes, %d stored" % (source.name, component.entries, component.bytes, component.stored)
+            "source %s: %d entries, %d bytes, %d stored" % (source.name, component.entries, component.bytes, component.all_stored)
         )  # fmt: skip
         self._result.components.append(
             ComponentSummary(
@@ -285,7 +286,7 @@ class _Run:
                 component.kind,
                 component.entries,
                 component.bytes,
-                component.stored,
+                component.all_stored,
                 reading.facts,
                 choice.reason,
             )

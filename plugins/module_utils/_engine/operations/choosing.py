@@ -11,7 +11,7 @@ from ..archive.checking import check_object
 from ..archive.reader import ComponentReader, open_component
 from ..catalog import Catalog
 from ..errors import DecryptionError, FleetBackupError, IntegrityError, NotFoundError
-from ..manifest import Component, Manifest, StoredFile
+from ..manifest import Component, Manifest, StoredFile, Volume
 from ..marks import read_marks
 from ..progress import Progress
 from ..unsealing import require_key
@@ -82,7 +82,7 @@ def _open(catalog: Catalog, backup_id: str, names: t.Sequence[str], partly: bool
     components = [component for component in manifest.components if not names or component.name in names]
     # Before hours of reading. The others follow when they are read: a passphrase takes a second for each.
     require_key(catalog, backup_id, [component.index for component in components])
-    used = [(backup_id, stored) for component in components for stored in _objects(component, None, partly)]
+    used = [(backup_id, o) for component in components for o in component.objects() if not (partly and isinstance(o, Volume))]
     for reference in manifest.references:
         used += _referenced(catalog, reference, components, partly)
     progress.phase("check backup %s" % backup_id, sum(stored.size for _id, stored in used))
@@ -115,13 +115,6 @@ def _referenced(
         raise IntegrityError("%s is not the manifest of the backup that holds data of this one" % key, [key])
     for component in components:
         source = older.component(component.name)
-        if source is not None and any(volume.name in reference["volumes"] for volume in source.volumes):
-            for stored in _objects(source, reference["volumes"], partly):
+        for stored in [] if source is None else source.objects_for(reference["volumes"]):
+            if not (partly and isinstance(stored, Volume)):
                 yield older_id, stored
-
-
-def _objects(component: Component, volumes: t.Optional[t.Container[str]], partly: bool) -> t.List[StoredFile]:
-    """What is read of a component: all of its own, but of an older one (``volumes``) no index."""
-    if volumes is None:
-        return [stored for stored in component.objects() if not (partly and stored in component.volumes)]
-    return [component.frames, *(volume for volume in component.volumes if volume.name in volumes and not partly)]

@@ -13,11 +13,11 @@ import base64
 import typing as t
 from dataclasses import dataclass
 
-from ..archive.index import entry_path
+from ..archive.index import entry_path, stored_place
 from ..archive.reader import ComponentReader
 from ..catalog import Catalog
 from ..errors import IntegrityError
-from ..manifest import Component, Manifest, StoredFile
+from ..manifest import Component, Manifest, StoredFile, Volume
 from ..result import iso, utc_now
 
 #: What a unit is called that is all objects of a backup which belong to no component.
@@ -162,17 +162,18 @@ class Round:
     ) -> t.Tuple[t.Optional[bytes], int]:  # fmt: skip
         """Read entries that follow ``start``; return the last of them (None: there are no more) and what they take as stored."""
         verification = unit.verification
-        verification.check_objects([stored for stored in component.objects() if stored not in component.volumes])
-        volumes = sum(volume.size for volume in component.volumes)
+        verification.check_objects([stored for stored in component.objects() if not isinstance(stored, Volume)])
+        volumes, raw = component.all_stored, sum(part.raw for part in component.parts)
         weight = unit.size - volumes
         read = 0
         reader = ComponentReader(self._catalog, unit.backup_id, component)
         try:
             for entry in reader.entries(start):
                 path = entry_path(entry)
-                if path == start or entry.get("bytes", [""])[0] != unit.backup_id:
+                _is_delta, place = stored_place(entry)
+                if path == start or place is None or place[0] != unit.backup_id:
                     continue
-                taken = weight + read * volumes // max(component.raw, 1)
+                taken = weight + read * volumes // max(raw, 1)
                 if read and taken >= budget:
                     return start, taken
                 start = path
@@ -183,7 +184,7 @@ class Round:
                 except IntegrityError as error:
                     name = error.objects[0] if error.objects else component.index.name
                     verification.report(name, "holds entries that are not what was backed up", path)
-                    read += entry["bytes"][3]
+                    read += place[3]
         except IntegrityError as error:
             # Nothing that follows can be found in such an index.
             verification.report(component.index.name, str(error))

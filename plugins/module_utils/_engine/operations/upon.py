@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..archive.reader import ComponentReader
 from ..archive.references import Parent
 from ..base_cache import BaseCache
-from ..bases import BaseChoice, choose_base
+from ..bases import BaseChoice, FileBases, choose_base
 from ..delivery import AnyDelivery
 from ..errors import IntegrityError
 from ..index_cache import IndexCache
@@ -95,13 +96,15 @@ class Upon:
                 )
             return older
 
-        if isinstance(catalog, RecordCatalog) and not self._indexes.has(parent.id, component):
+        recorded = isinstance(catalog, RecordCatalog)
+        if recorded and not self._indexes.has(parent.id, component):
             return None  # the store that could be read was dropped meanwhile
-        if self._job.encryption is not None or isinstance(catalog, RecordCatalog):
-            return Parent(
-                parent.id, self._result.kind, lambda: self._indexes.lines(parent.id, component), component_of
-            )  # fmt: skip
-        return Parent(parent.id, self._result.kind, ComponentReader(catalog, parent.id, component).lines, component_of)
+        sealed = recorded or self._job.encryption is not None
+        lines = ComponentReader(catalog, parent.id, component).lines
+        if sealed:
+            lines = functools.partial(self._indexes.lines, parent.id, component)
+        bases = FileBases(name, catalog, self._bases, sealed=sealed, recorded=recorded)
+        return Parent(parent.id, self._result.kind, lines, component_of, bases.open, bases.delta_table)
 
     def base(
         self, parent: t.Optional[Manifest], source: Source, driver: str, algorithm: str, delivery: AnyDelivery

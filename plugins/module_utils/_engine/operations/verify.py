@@ -342,8 +342,8 @@ class _Verification:
                 older = self._catalog.manifest(older_id)
                 if self._catalog.manifest_sha256(older_id) != reference["sha256"]:
                     raise IntegrityError("its manifest is another one than when this backup was made")
-                used = [c for c in older.components if any(v.name in reference["volumes"] for v in c.volumes)]
-                needed = {*reference["volumes"], *(component.frames.name for component in used)}
+                used = [stored for component in older.components for stored in component.objects_for(reference["volumes"])]
+                needed = {*reference["volumes"], *(stored.name for stored in used)}
                 whole = {o.name for o in older.all_objects()}.difference(self._catalog.lacking(older_id))
                 if needed - whole:
                     raise IntegrityError("it lacks %s" % ", ".join(sorted(needed - whole)))

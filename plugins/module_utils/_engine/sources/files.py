@@ -267,7 +267,7 @@ class _Run:
                 return
             content = self._same_content(path, fd, st, xattrs, line) if line is not None else None
             if content is None:
-                code, content = self._archive.file(path, fd, st, xattrs)
+                code, content = self._archive.file(path, fd, st, xattrs, line)
             if st.st_nlink > 1:
                 self._links[st.st_dev, st.st_ino] = (path, content)
         finally:

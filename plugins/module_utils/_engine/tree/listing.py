@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..archive.index import Entry, Root, entry_path, entry_target, sort_key
+from ..archive.index import Entry, Root, entry_path, entry_target, sort_key, stored_place
 from ..errors import IntegrityError
 from ..names import printable
 
@@ -115,7 +115,7 @@ class _Checks:
 def _check_content(entry: Entry) -> None:
     segments = entry.get("segments")
     stored = entry["size"] if segments is None else _check_segments(segments, entry["size"])
-    place = entry.get("bytes")
+    _is_delta, place = stored_place(entry)
     if place is None:
         if stored:
             raise ValueError("its bytes are nowhere")
