@@ -224,26 +224,28 @@ error:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import job_spec
+from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuration import JOB_RULES, job_spec
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import KEYS_SPEC
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import backup_info
 
-ARGUMENTS: t.Dict[str, t.Any] = job_spec(
-    backup={"type": "str"},
-    at={"type": "str"},
-    compare_with={"type": "str"},
-    find={"type": "str"},
-    store={"type": "str"},
-    entries={"type": "bool", "default": False},
-    component={"type": "str"},
-    headers={"type": "bool", "default": False},
-    from_dir={"type": "path"},
-    **KEYS_SPEC,
-)
-ARGUMENTS["required_one_of"] = [("config", "job", "from_dir")]
-ARGUMENTS["mutually_exclusive"] = [*ARGUMENTS["mutually_exclusive"], ("find", "backup"), ("at", "compare_with")]
-ARGUMENTS["required_by"] = {**ARGUMENTS["required_by"], "compare_with": ("backup",), "at": ("backup",)}
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **job_spec(
+        backup={"type": "str"},
+        at={"type": "str"},
+        compare_with={"type": "str"},
+        find={"type": "str"},
+        store={"type": "str"},
+        entries={"type": "bool", "default": False},
+        component={"type": "str"},
+        headers={"type": "bool", "default": False},
+        from_dir={"type": "path"},
+        **KEYS_SPEC,
+    ),
+    "required_one_of": [("config", "job", "from_dir")],
+    "mutually_exclusive": [*JOB_RULES["mutually_exclusive"], ("find", "backup"), ("at", "compare_with")],
+    "required_by": {**JOB_RULES["required_by"], "compare_with": ("backup",), "at": ("backup",)},
+}
 
 
 def main() -> None:

@@ -103,12 +103,14 @@ from ansible_collections.fleet.backup.plugins.module_utils._ansible.configuratio
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import notify
 
-ARGUMENTS: t.Dict[str, t.Any] = job_spec(
-    what={"type": "str", "choices": ["test", "stale"], "default": "test"},
-    names={"type": "list", "elements": "str", "default": []},
-)
-# Without any of them it is what the host has.
-del ARGUMENTS["required_one_of"]
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **job_spec(
+        what={"type": "str", "choices": ["test", "stale"], "default": "test"},
+        names={"type": "list", "elements": "str", "default": []},
+    ),
+    # Without any it is what the host has.
+    "required_one_of": [],
+}
 
 
 def main() -> None:

@@ -228,24 +228,26 @@ from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import restore
 
-ARGUMENTS: t.Dict[str, t.Any] = job_spec(
-    backup={"type": "str", "default": "latest"},
-    at={"type": "str"},
-    components={"type": "list", "elements": "str", "default": []},
-    include={"type": "list", "elements": "str", "default": []},
-    to={"type": "path"},
-    controller_identities={"type": "list", "elements": "str", "default": []},
-    store={"type": "str"},
-    from_dir={"type": "path"},
-    delete={"type": "bool", "default": False},
-    set_ids={"type": "bool", "default": False},
-    devices={"type": "bool", "default": False},
-    confirm={"type": "bool", "default": False},
-    safety_backup={"type": "bool", "default": True},
-    options={"type": "dict", "default": {}},
-    **KEYS_SPEC,
-)
-ARGUMENTS["required_one_of"] = [("config", "job", "from_dir")]
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **job_spec(
+        backup={"type": "str", "default": "latest"},
+        at={"type": "str"},
+        components={"type": "list", "elements": "str", "default": []},
+        include={"type": "list", "elements": "str", "default": []},
+        to={"type": "path"},
+        controller_identities={"type": "list", "elements": "str", "default": []},
+        store={"type": "str"},
+        from_dir={"type": "path"},
+        delete={"type": "bool", "default": False},
+        set_ids={"type": "bool", "default": False},
+        devices={"type": "bool", "default": False},
+        confirm={"type": "bool", "default": False},
+        safety_backup={"type": "bool", "default": True},
+        options={"type": "dict", "default": {}},
+        **KEYS_SPEC,
+    ),
+    "required_one_of": [("config", "job", "from_dir")],
+}
 
 
 def main() -> None:

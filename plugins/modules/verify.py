@@ -161,15 +161,17 @@ from ansible_collections.fleet.backup.plugins.module_utils._ansible.keys import 
 from ansible_collections.fleet.backup.plugins.module_utils._ansible.run import run_module
 from ansible_collections.fleet.backup.plugins.module_utils._engine.modules import verify
 
-ARGUMENTS: t.Dict[str, t.Any] = job_spec(
-    backups={"type": "list", "elements": "str", "default": []},
-    level={"type": "str", "choices": ["quick", "hashes", "data"], "default": "data"},
-    sample={"type": "str"},
-    store={"type": "str"},
-    from_dir={"type": "path"},
-    **KEYS_SPEC,
-)
-ARGUMENTS["required_one_of"] = [("config", "job", "from_dir")]
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **job_spec(
+        backups={"type": "list", "elements": "str", "default": []},
+        level={"type": "str", "choices": ["quick", "hashes", "data"], "default": "data"},
+        sample={"type": "str"},
+        store={"type": "str"},
+        from_dir={"type": "path"},
+        **KEYS_SPEC,
+    ),
+    "required_one_of": [("config", "job", "from_dir")],
+}
 
 
 def main() -> None:
