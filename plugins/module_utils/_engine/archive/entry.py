@@ -40,7 +40,8 @@ def text_field(key: bytes, data: bytes) -> bytes:
 
 
 @functools.lru_cache(maxsize=1024)
-def _owner(uid: int, gid: int) -> bytes:
+def owner(uid: int, gid: int) -> bytes:
+    """The fields of a file's owner and group."""
     parts = [b'"uid":%d,"gid":%d' % (uid, gid)]
     for key, name in ((b"user", user_name(uid)), (b"group", group_name(gid))):
         if name:
@@ -56,11 +57,11 @@ def state(path: bytes, kind: bytes, st: os.stat_result, more: bytes = b"") -> by
     path_field = b'"path":"%s"' % path if _NOT_PLAIN.search(path) is None else text_field(b"path", path)
     if kind in (b"file", b"link"):
         return b'{%s,"type":"%s","mode":"%04o",%s,"size":%d,"mtime":%d,"ctime":%d,"dev":%d,"ino":%d%s' % (
-            path_field, kind, st.st_mode & 0o7777, _owner(st.st_uid, st.st_gid),
+            path_field, kind, st.st_mode & 0o7777, owner(st.st_uid, st.st_gid),
             st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev, st.st_ino, more,
         )  # fmt: skip
     return b'{%s,"type":"%s","mode":"%04o",%s,"mtime":%d,"ctime":%d,"dev":%d,"ino":%d%s' % (
-        path_field, kind, st.st_mode & 0o7777, _owner(st.st_uid, st.st_gid),
+        path_field, kind, st.st_mode & 0o7777, owner(st.st_uid, st.st_gid),
         st.st_mtime_ns, st.st_ctime_ns, st.st_dev, st.st_ino, more,
     )  # fmt: skip
 

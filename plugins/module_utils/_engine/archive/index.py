@@ -88,6 +88,17 @@ class IndexWriter:
         if self._size >= _GROUP:
             self._flush()
 
+    def add_line(self, path: bytes, line: bytes) -> None:
+        """Append an entry: its line, without the newline, as another index has it."""
+        if self._first is None:
+            self._first = path
+        self.count += 1
+        # Twice an append is cheaper than a copy of the line.
+        self._lines += (line, b"\n")
+        self._size += len(line) + 1
+        if self._size >= _GROUP:
+            self._flush()
+
     def close(self) -> t.List[int]:
         """Write the rest and the table; return the table's place: ``[offset, stored, raw]``."""
         self._flush()

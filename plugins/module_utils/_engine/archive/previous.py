@@ -25,6 +25,17 @@ class PreviousEntries:
         #: The first line that nobody has asked for; empty when it is still to be read.
         self._line: t.Optional[bytes] = b""
 
+    def peek(self) -> bytes:
+        """The next line that nobody has asked for; empty at the end."""
+        line = self._line
+        if line == b"":
+            line = self._line = next(self._lines, None)
+        return line or b""
+
+    def take(self) -> None:
+        """Go on behind the line that peek() returned."""
+        self._line = b""
+
     def find(self, path: bytes) -> t.Optional[bytes]:
         """The line of the entry ``path``, or None. No path is found twice."""
         beginning = plain_beginning(path)

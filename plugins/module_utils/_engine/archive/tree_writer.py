@@ -13,6 +13,7 @@ from .entry import is_young, state, text_field, xattrs_field
 from .file_deltas import FileDeltas, LargeFileCopy
 from .frames import FrameWriter
 from .index import Entry, IndexWriter
+from .keeping import Keeper
 from .previous import PreviousEntries, content_of, has_state
 
 Xattrs = t.Mapping[str, bytes]
@@ -47,6 +48,10 @@ class TreeWriter:
         self.deltas: t.Optional[FileDeltas] = None
         #: What keeps the frames of large files on this host.
         self.copy: t.Optional[LargeFileCopy] = None
+
+    def keeper(self) -> t.Optional[Keeper]:
+        """What takes over the entries of plain files that have not changed, if this backup builds upon another."""
+        return None if self.previous is None else Keeper(self.previous, self._index, self.refers)
 
     def keep(self, path: bytes, st: os.stat_result, line: bytes, link_target: t.Optional[bytes] = None) -> bool:
         """Take over ``line``, the entry of the backup before, if the file has exactly its state. Else do nothing.

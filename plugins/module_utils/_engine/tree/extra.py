@@ -14,7 +14,7 @@ from ..system import join
 from .listing import DIRECTORY
 from .staging import PREFIX
 from .walk import DIRECTORY as LIVE_DIRECTORY
-from .walk import OTHER, Item, Rules, walk
+from .walk import OTHER, Item, Rules, items, walk
 
 Means = t.Callable[[bytes, bool], bool]
 
@@ -61,7 +61,7 @@ class ExtraSearch:
         archived = iter(entries)
         current = next(archived, None)
         device = os.stat(self._where).st_dev
-        for item in walk(os.fsdecode(self._where), self._root, self._rules, lambda _path, _error: None):
+        for item in items(walk(os.fsdecode(self._where), self._root, self._rules, lambda _path, _error: None)):
             while self._stack and not item.path.startswith(self._stack[-1].path + b"/"):
                 self._leave()
             while current is not None and sort_key(current[0]) < sort_key(item.path):

@@ -40,6 +40,18 @@ class Item(t.NamedTuple):
     st: t.Optional[os.stat_result]
 
 
+class Run(t.NamedTuple):
+    """Plain files of a folder that follow one another: what most of a tree is, without an Item for each.
+
+    ``leaves`` are to be opened relative to ``dir_fd``; the path of each is ``prefix`` and its name.
+    """
+
+    prefix: bytes
+    names: t.List[str]
+    leaves: t.List[str]
+    dir_fd: t.Optional[int]
+
+
 @dataclass
 class Rules:
     """What a walk leaves out. Patterns are relative to each root."""
@@ -100,11 +112,21 @@ class _Folder:
             os.close(self.fd)
 
 
-def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[Item]:
+def items(found: t.Iterable[t.Union[Item, Run]]) -> t.Iterator[Item]:
+    """What a walk finds, one by one."""
+    for one in found:
+        if isinstance(one, Item):
+            yield one
+        else:
+            for name, leaf in zip(one.names, one.leaves):
+                yield Item(one.prefix + os.fsencode(name), leaf, one.dir_fd, REGULAR, None)
+
+
+def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[t.Union[Item, Run]]:
     """Yield what lies at ``path`` (followed when it is a link) and below it. ``name`` is its archive path.
 
     Folders that a restore is staging things in are left out.
-    An item's ``dir_fd`` is open only until the next one is asked for. Raises OSError when ``path`` itself cannot be read.
+    A ``dir_fd`` is open only until the next item is asked for. Raises OSError when ``path`` itself cannot be read.
     """
     st = os.stat(path)
     if not stat.S_ISDIR(st.st_mode):
@@ -121,21 +143,17 @@ def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[Ite
             yield root.item
         while stack:
             folder = stack[-1]
-            leaf = next(folder.names, None)
+            names: t.List[str] = []
+            leaf, chosen = _advance(folder, rules, skip, names)
+            if names:
+                yield from _untold(stack)
+                leaves = names if folder.fd is not None else [folder.leaf(one) for one in names]
+                yield Run(folder.prefix, names, leaves, folder.fd)
             if leaf is None:
                 stack.pop().close()
                 continue
             item_path = folder.prefix + os.fsencode(leaf)
-            is_dir = leaf in folder.directories
-            if rules.exclude is not None and rules.exclude.match(item_path[skip:], is_dir):
-                continue
-            chosen = folder.chosen
-            if rules.include is not None:
-                verdict = rules.include.match(item_path[skip:], is_dir)
-                chosen = chosen if verdict is None else verdict
-            if is_dir and leaf.startswith(STAGING_PREFIX) and _is_staging(leaf):
-                continue
-            if is_dir:
+            if leaf in folder.directories:
                 try:
                     below = _descend(folder, leaf, item_path, chosen, rules, st.st_dev)
                 except OSError as error:
@@ -147,13 +165,39 @@ def walk(path: str, name: bytes, rules: Rules, report: Report) -> t.Iterator[Ite
                 if chosen:
                     yield from _untold(stack)
                     yield below.item
-            elif chosen:
-                if not folder.told:
-                    yield from _untold(stack)
-                yield Item(item_path, folder.leaf(leaf), folder.fd, OTHER if leaf in folder.others else REGULAR, None)
+            else:
+                yield from _untold(stack)
+                yield Item(item_path, folder.leaf(leaf), folder.fd, OTHER, None)
     finally:
         for folder in stack:
             folder.close()
+
+
+def _advance(folder: _Folder, rules: Rules, skip: int, names: t.List[str]) -> t.Tuple[t.Optional[str], bool]:
+    """Add the plain files that come next and are chosen to ``names``.
+
+    Returns what follows and is none (None at the end of the folder): a folder to be entered, or something chosen; and whether
+    it is chosen itself.
+    """
+    directories, others = folder.directories, folder.others
+    filtered = rules.exclude is not None or rules.include is not None
+    chosen = folder.chosen
+    for leaf in folder.names:
+        is_dir = leaf in directories
+        if filtered:
+            path = (folder.prefix + os.fsencode(leaf))[skip:]
+            if rules.exclude is not None and rules.exclude.match(path, is_dir):
+                continue
+            verdict = rules.include.match(path, is_dir) if rules.include is not None else None
+            chosen = folder.chosen if verdict is None else verdict
+        if is_dir:
+            if not (leaf.startswith(STAGING_PREFIX) and _is_staging(leaf)):
+                return leaf, chosen
+        elif chosen:
+            if leaf in others:
+                return leaf, chosen
+            names.append(leaf)
+    return None, False
 
 
 def _descend(
