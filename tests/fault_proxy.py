@@ -80,6 +80,8 @@ class FaultProxy:
     ) -> None:
         self.plan = plan
         self.latency = latency
+        #: Told each piece that comes from a client; of connections that begin after it was changed.
+        self.hears: t.Callable[[bytes], object] = len
         #: What happened so far, by kind.
         self.happened: t.Dict[str, int] = dict.fromkeys(KINDS, 0)
         self._target = target
@@ -144,7 +146,9 @@ class FaultProxy:
         stalled, cut = threading.Event(), threading.Event()
         ways = [
             threading.Thread(
-                target=self._forward, args=(*way, fault if fault and fault.up == up else None, stalled, cut), daemon=True
+                target=self._forward,
+                args=(*way, self.hears if up else len, fault if fault and fault.up == up else None, stalled, cut),
+                daemon=True,
             )
             for up, way in ((True, (client, server)), (False, (server, client)))
         ]
@@ -164,6 +168,7 @@ class FaultProxy:
         self,
         source: socket.socket,
         sink: socket.socket,
+        hear: t.Callable[[bytes], object],
         fault: t.Optional[Fault],
         stalled: threading.Event,
         cut: threading.Event,
@@ -181,6 +186,7 @@ class FaultProxy:
                         with contextlib.suppress(OSError):
                             sink.shutdown(socket.SHUT_WR)
                     return
+                hear(piece)
                 if self.latency:
                     time.sleep(self.latency)
                 if fault and fault.kind == "delay" and passed + len(piece) > fault.after:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import getpass
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -25,12 +26,13 @@ import sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
-root, port, user, password, tls, certificate = sys.argv[1:]
+root, port, user, password, tls, certificate, passive = sys.argv[1:]
 authorizer = DummyAuthorizer()
 authorizer.add_user(user, password, root, perm="elradfmw")
 handler = FTPHandler if tls == "none" else TLS_FTPHandler
 handler.authorizer = authorizer
 handler.auth_failed_timeout = 0.1
+handler.passive_ports = [int(one) for one in passive.split(",") if one] or None
 if tls != "none":
     handler.certfile = certificate
     handler.tls_control_required = handler.tls_data_required = True
@@ -48,6 +50,8 @@ _VSFTPD = """\
 listen=YES
 listen_address=127.0.0.1
 listen_port={port}
+pasv_min_port={first}
+pasv_max_port={last}
 background=NO
 anonymous_enable=YES
 no_anon_password=YES
@@ -75,7 +79,7 @@ run_as_launching_user=NO
 
 
 class Certificate:
-    """An authority and a certificate for ``localhost`` and 127.0.0.1: ``ca`` and ``chain`` (with its key) are files."""
+    """An authority and a certificate for ``localhost``, 127.0.0.1 and 127.0.0.2; ``ca`` and ``chain`` (with its key): files."""
 
     def __init__(self, folder: Path) -> None:
         authority, authority_key = _certificate("test authority", None, None)
@@ -88,6 +92,8 @@ class Certificate:
 
 class _Server:
     port: int
+    #: Where it may listen for data, so that proxies can stand in for these ports on another address.
+    data_ports: t.Sequence[int]
     root: Path
     user = "fleet"
     tls = "explicit"
@@ -119,9 +125,11 @@ class PyFtp(_Server):
         self.root.mkdir()
         self.certificate = Certificate(folder)
         self.port = free_port()
+        self.data_ports = _data_ports()
         argv = [sys.executable, "-c", _PYFTPDLIB, str(self.root), str(self.port), self.user, PASSWORD, tls]
+        argv += [str(self.certificate.chain), ",".join(map(str, self.data_ports))]
         log = (folder / "log").open("wb")
-        self._process = subprocess.Popen([*argv, str(self.certificate.chain)], stderr=log, stdout=log)
+        self._process = subprocess.Popen(argv, stderr=log, stdout=log)
         wait_for(self.port, self._process)
 
 
@@ -140,8 +148,10 @@ class Vsftpd(_Server):
         self.root.mkdir()
         self.certificate = Certificate(self.folder)
         self.port = free_port()
+        self.data_ports = _data_ports()
         config = self.folder / "vsftpd.conf"
         values = {"port": self.port, "root": self.root, "certificate": self.certificate.chain, "empty": self.folder / "empty"}
+        values.update(first=self.data_ports[0], last=self.data_ports[-1])
         config.write_text(_VSFTPD.format(user=self.account, **values))
         program = shutil.which("vsftpd") or "/usr/sbin/vsftpd"
         log = (self.folder / "log").open("wb")
@@ -151,6 +161,12 @@ class Vsftpd(_Server):
     def close(self) -> None:
         super().close()
         shutil.rmtree(self.folder)
+
+
+def _data_ports() -> t.Sequence[int]:
+    """Ports below those that systems give to whoever asks for any."""
+    first = random.randrange(15_000, 28_000)
+    return range(first, first + 40)
 
 
 def _certificate(
@@ -172,7 +188,7 @@ def _certificate(
     if issuer is not None:
         import ipaddress
 
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address("127.0.0.%d" % n)) for n in (1, 2))]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(issuer_key or key, hashes.SHA256()), key
 

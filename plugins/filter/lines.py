@@ -57,7 +57,7 @@ def _list(job: str, result: Result) -> t.Iterator[str]:
     for listing in result["jobs"]:
         yield "%s: %s" % (listing["job"], plural(len(listing["backups"]), "backup"))
         rows = [
-            (row["id"], span(row["age"]), size(row["bytes"]), size(row["stored"]), row["outcome"], ", ".join(row["stores"]))
+            (row["id"], span(row["age"]), size(row["bytes"]), size(row["stored"]), row["outcome"] or "", ", ".join(row["stores"]))
             for row in listing["backups"]
         ]
         rows += [(row["id"], "", "", "", "failed", ", ".join(row["stores"])) for row in listing["failed"]]

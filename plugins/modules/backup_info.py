@@ -68,6 +68,17 @@ options:
         opens them elsewhere, so that this host gets the file keys of that backup alone, as M(fleet.backup.restore) does it.
     type: bool
     default: false
+  all_hosts:
+    description:
+      - List the backups of all hosts that have any on the stores of O(config) or O(job), and not of this host alone.
+    type: bool
+    default: false
+  details:
+    description:
+      - List with all details, however many manifests have to be read for that. Without it, what is not known yet is read when
+        that is up to 500 manifests; of more backups only what their names tell is returned.
+    type: bool
+    default: false
   from_dir:
     description:
       - A plain folder with backups, such as a copy of a store, to look into with O(backup) or O(find). O(config) or O(job) are
@@ -124,11 +135,23 @@ info:
       description: V(success), V(warning) (something is stale or damaged) or V(failure).
       type: str
       sample: success
+    detailed:
+      description: Without O(backup), whether every backup is told with what its manifest says (O(details)).
+      type: bool
+      sample: true
+    read:
+      description: Without O(backup), how many manifests, and records of failed runs, were read for it this time.
+      type: int
+      sample: 1
     jobs:
       description: Without O(backup), the jobs.
       type: list
       elements: dict
       contains:
+        host:
+          description: The name of the host.
+          type: str
+          sample: web1
         job:
           description: The name of the job.
           type: str
@@ -151,7 +174,9 @@ info:
           elements: dict
           sample: [{store: disk, backups: 1, newest: 20261122T020000Z-full-daily-3f9a, age: 3600, stale: false, error: null}]
         backups:
-          description: The backups, newest first, with the stores that have each and those that lack it.
+          description:
+            - The backups, newest first, with the stores that have each and those that lack it. Where C(detailed) is false, what
+              stands in manifests is null, and C(age) counts from the start.
           type: list
           elements: dict
           sample:
@@ -239,6 +264,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         entries={"type": "bool", "default": False},
         component={"type": "str"},
         headers={"type": "bool", "default": False},
+        all_hosts={"type": "bool", "default": False},
+        details={"type": "bool", "default": False},
         from_dir={"type": "path"},
         **KEYS_SPEC,
     ),

@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import shutil
 
 import pytest
 from handmade import local_store, put, write_backup
+from troubled import Troubled
 
 from _engine.errors import IntegrityError
 from _engine.job import parse_config
 from _engine.operations.listing import list_backups
 from _engine.operations.place import bare_catalog
 from _engine.operations.show import show
+from _engine.signing import host_key
+from _engine.signing.signers import signer_line
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
 OLD, NEW = "20261122T020000Z-full-daily-0a01", "20261123T020000Z-full-weekly-0a02"
@@ -150,6 +154,109 @@ class TestList:
         assert result.exit_code == 6 and result.jobs[0].stores[0].error["code"] == "store-refused"
         assert [(b.id, b.missing) for b in result.jobs[0].backups] == [(NEW, [])]
         assert not result.jobs[0].stale
+
+
+class Asked:
+    """What a listing asks of each store, counted; ``folders`` are those of LocalStore."""
+
+    def __init__(self, tmp_path, monkeypatch):
+        self.stores = {name: Troubled(tmp_path / name, name=name) for name in ("disk", "offsite")}
+        monkeypatch.setattr("_engine.operations.listing.open_store", lambda config: self.stores[config.name])
+
+    def clear(self):
+        """What was asked since the last time, of all stores."""
+        calls = [call for store in self.stores.values() for call in store.calls]
+        for store in self.stores.values():
+            store.calls.clear()
+        return calls
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    return Asked(tmp_path, monkeypatch)
+
+
+class TestWhatAListingReads:
+    """One request for each job and store, and each manifest once."""
+
+    def test_a_manifest_is_read_once(self, config, stores, asked):
+        for store in stores:
+            write_backup(store, OLD)
+            write_backup(store, NEW, outcome="warning")
+        put(
+            stores[0],
+            "web1/shop/20261121T020000Z-full-daily-0a00.failed.json",
+            b'{"error": {"code": "source", "message": "gone"}}',
+        )
+        first = listed(config, "shop")
+        assert sorted(asked.clear()) == ["list"] * 2 + ["open"] * 3 and first.read == 3
+        again = listed(config, "shop")
+        assert asked.clear() == ["list"] * 2 and again.read == 0
+        assert again.to_dict()["jobs"] == first.to_dict()["jobs"]
+        write_backup(stores[0], "20261123T110000Z-full-daily-0a03")
+        assert len(listed(config, "shop").jobs[0].backups) == 3
+        assert asked.clear().count("open") == 1
+
+    def test_a_manifest_that_is_another_one_is_read_again(self, config, stores, asked, tmp_path):
+        for store in stores:
+            write_backup(store, NEW)
+        assert listed(config, "shop").exit_code == 0
+        path = tmp_path / "disk" / "web1" / "shop" / (NEW + ".json")
+        path.write_bytes(path.read_bytes().replace(b"full", b"FULL"))
+        result = listed(config, "shop")
+        assert [(d.id, d.store) for d in result.jobs[0].damaged] == [(NEW, "disk")]
+        assert result.jobs[0].backups[0].stores == ["offsite"]
+
+    def test_who_is_trusted_counts(self, config, stores, asked):
+        write_backup(stores[0], NEW)
+        assert listed(config, "shop").jobs[0].backups
+        strict = dataclasses.replace(config, trusted_hosts=(signer_line("web1", host_key(config.state_dir, None).public),))
+        result = listed(strict, "shop")
+        assert not result.jobs[0].backups, "an unsigned backup was listed as good before that was asked for"
+
+    @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1, "trust": "", "stores": {"disk": {"%s": [1]}}}'])
+    def test_a_damaged_memory_is_forgotten(self, config, stores, asked, tmp_path, content):
+        write_backup(stores[0], NEW)
+        first = listed(config, "shop")
+        path = tmp_path / "state" / "listing" / "web1" / "shop.json"
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.write_bytes(content.replace(b"%s", NEW.encode()))
+        assert listed(config, "shop").to_dict()["jobs"] == first.to_dict()["jobs"]
+
+    def test_many_unknown_ones_are_told_by_name(self, config, stores, asked, monkeypatch):
+        monkeypatch.setattr("_engine.operations.listing.READ_UNASKED", 1)
+        for store in stores:
+            write_backup(store, OLD)
+            write_backup(store, NEW, finished=NOW)
+        result = listed(config, "shop")
+        assert asked.clear() == ["list"] * 2 and (result.detailed, result.read) == (False, 0)
+        row = result.jobs[0].backups[0]
+        assert (row.id, row.kind, row.tag, row.stores) == (NEW, "full", "weekly", ["disk", "offsite"])
+        assert (row.started, row.age) == ("2026-11-23T02:00:00.000Z", 10 * 3600)
+        assert (row.finished, row.outcome, row.bytes, row.components) == (None, None, None, None)
+        assert (result.jobs[0].newest, result.jobs[0].stale) == (NEW, False)
+        whole = listed(config, "shop", details=True)
+        assert asked.clear().count("open") == 2 and whole.detailed
+        assert whole.jobs[0].backups[0].outcome == "success" and whole.jobs[0].backups[0].age == 0
+        # And from now on it is known.
+        assert listed(config, "shop").to_dict()["jobs"] == whole.to_dict()["jobs"]
+        assert asked.clear() == ["list"] * 2
+
+    def test_the_backups_of_all_hosts(self, config, stores, asked):
+        for n in range(3):
+            write_backup(stores[0], OLD, host="web%d" % n, job="shop")
+        write_backup(stores[1], NEW, host="db1", job="base@tenant")
+        result = listed(config, all_hosts=True)
+        assert [(j.host, j.job, [s.store for s in j.stores], len(j.backups)) for j in result.jobs] == [
+            ("db1", "base@tenant", ["offsite"], 1),
+            *(("web%d" % n, "shop", ["disk"], 1) for n in range(3)),
+        ]
+        assert (result.host, result.exit_code) == (None, 0)
+        calls = asked.clear()
+        # The hosts of each store, the jobs of each host, the backups of each job.
+        assert calls.count("list") == 2 + 4 + 4 and calls.count("open") == 4
+        named = listed(config, "shop", all_hosts=True, store="disk")
+        assert asked.clear() == ["list"] * 4 and [j.host for j in named.jobs] == ["web0", "web1", "web2"]
 
 
 class TestShow:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -10,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 from ftp_servers import PyFtp, Vsftpd
 
 from .place import Address, Options, Place
@@ -73,6 +75,17 @@ class FtpPlace(Place):
     @property
     def address(self) -> Address:
         return "127.0.0.1", self.server.port
+
+    @contextlib.contextmanager
+    def proxied(self) -> t.Iterator[t.List[FaultProxy]]:
+        """Also for the connections of data, which go to where the server was reached, at ports that it tells."""
+        with contextlib.ExitStack() as proxies:
+            yield [
+                proxies.enter_context(
+                    FaultProxy(("127.0.0.1", port), listen=("127.0.0.2", 0 if port == self.server.port else port))
+                )
+                for port in (self.server.port, *self.server.data_ports)
+            ]
 
     def via(self, address: Address) -> Options:
         return {"host": address[0], "port": address[1]}

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 
 from _engine.options import check
 from _engine.stores import Store, Upload, load
@@ -65,6 +66,12 @@ class Place:
     def via(self, address: Address) -> Options:
         """The changes to options() that reach the server at another address."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def proxied(self) -> t.Iterator[t.List[FaultProxy]]:
+        """Proxies through which all goes to the server; via() wants the address of the first."""
+        with FaultProxy(self.address) as proxy:
+            yield [proxy]
 
     # with the other features
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import random
+import typing as t
+from collections import Counter
 
 import jobs
 import pytest
@@ -20,6 +22,10 @@ pytestmark = [needs("network"), pytest.mark.usefixtures("ahead")]
 #: Without TLS a changed bit can mean anything, also a name in a listing.
 _QUIET = tuple(kind for kind in KINDS if kind != "corrupt")
 
+#: What may become of a run whose network fails; and of a verification, which nothing may be blamed for that is whole.
+_HONEST = {"store-unavailable", "store-refused", "integrity", "not-found"}
+_EVERY = 5
+
 
 @pytest.fixture
 def tree(tmp_path):
@@ -29,6 +35,12 @@ def tree(tmp_path):
     for n, size in enumerate((0, 10, 5000, 200_000, 1_500_000)):
         (folder / "inner" / str(n)).write_bytes(rng.randbytes(size))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    monkeypatch.setattr("_engine.lanes._PAUSE", 0.05)
+    monkeypatch.setattr("_engine.stores.steady._PAUSE", 0.05)
 
 
 def described(place, tmp_path, tree, address=None, retries=1):
@@ -42,27 +54,53 @@ def described(place, tmp_path, tree, address=None, retries=1):
     return parse_config(description)
 
 
-@pytest.mark.parametrize(("first", "count"), [(0, 20), pytest.param(20, 180, marks=pytest.mark.soak)])
-def test_backups_through_a_network_that_fails(place, tmp_path, tree, monkeypatch, first, count):
-    monkeypatch.setattr("_engine.lanes._PAUSE", 0.05)
-    whole, broken = [], []
-    clean = described(place, tmp_path, tree)
-    with FaultProxy(place.address) as proxy:
-        patient, hasty = (described(place, tmp_path, tree, proxy.address, retries) for retries in (1, 0))
-        for seed in range(first, first + count):
-            begun = proxy.connections
-            plan = at_random(seed, 0.7, 1_000_000, _QUIET if seed % 4 else KINDS)
-            proxy.plan = lambda number, plan=plan, begun=begun: plan(number - begun)
-            config = hasty if seed % 3 else patient
-            result = backup(config, config.jobs[0], tag="seed%d" % seed)
+class Network:
+    """All ways to the server, which fail as a seed decides while faulty() lasts."""
+
+    def __init__(self, proxies: t.List[FaultProxy]) -> None:
+        self.proxies = proxies
+
+    def fail(self, seed: int, kinds: t.Sequence[str]) -> None:
+        for n, proxy in enumerate(self.proxies):
+            plan = at_random(seed + 1_000_000 * n, 0.7, 1_000_000, kinds)
+            proxy.plan = lambda number, plan=plan, begun=proxy.connections: plan(number - begun)
+
+    def work(self) -> None:
+        for proxy in self.proxies:
             proxy.plan = no_fault
             proxy.cut_all()
+
+    @property
+    def happened(self) -> t.Counter[str]:
+        return sum((Counter(proxy.happened) for proxy in self.proxies), Counter())
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 6), pytest.param(6, 194, marks=pytest.mark.soak)])
+def test_backups_through_a_network_that_fails(place, tmp_path, tree, first, count):
+    whole, broken, checks = [], Counter(), Counter()
+    clean = described(place, tmp_path, tree)
+    with place.proxied() as proxies:
+        network = Network(proxies)
+        patient, hasty = (described(place, tmp_path, tree, proxies[0].address, retries) for retries in (1, 0))
+        for seed in range(first, first + count):
+            network.fail(seed, _QUIET if seed % 4 else KINDS)
+            config = hasty if seed % 3 else patient
+            result = backup(config, config.jobs[0], tag="seed%d" % seed)
+            network.work()
             if result.exit_code in (0, 3):
                 whole.append(result.id)
             else:
                 assert result.error is not None and "far" in result.error["message"], result
-                assert result.error["code"] in ("store-unavailable", "store-refused", "integrity", "not-found"), result.error
-                broken.append(result)
+                assert result.error["code"] in _HONEST, result.error
+                broken[result.error["code"]] += 1
+            if whole and seed % _EVERY == 0:
+                # A network that only breaks makes nothing that is whole look damaged.
+                network.fail(seed + 500, _QUIET)
+                checked = verify(described(place, tmp_path, tree, proxies[0].address, 5), ["app"], whole[-1:])
+                network.work()
+                checks["success" if checked.error is None else checked.error["code"]] += 1
+        happened = network.happened
+    assert not set(checks) - {"success", "store-unavailable"}, checks
     seen = jobs.catalog(clean)
     complete = set(seen.scan().complete)
     # What was said to have succeeded is there and whole; what else is there is whole too.
@@ -83,5 +121,8 @@ def test_backups_through_a_network_that_fails(place, tmp_path, tree, monkeypatch
     for folder in {key.rpartition("/")[0] for key in place.leftovers()}:
         again.store.remove_leftovers(folder)
     assert place.leftovers() == []
-    print("%d whole, %d failed, faults: %s" % (len(whole), len(broken), proxy.happened))
-    assert sum(proxy.happened.values()) >= count // 4
+    print(
+        "%s: %d whole, failed: %s, %d complete; verified through faults: %s; faults: %s"
+        % (place.driver, len(whole), dict(broken), len(complete), dict(checks), dict(happened))
+    )
+    assert sum(happened.values()) >= count // 4

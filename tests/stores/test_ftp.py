@@ -51,6 +51,6 @@ def test_listings():
     assert _line("11-28-2026  18:00               1234 file name") == Entry("file name", False, 1234)
     with pytest.raises(ValueError, match="not understood"):
         _line("once upon a time")
-    assert _facts("type=file;size=7;modify=20261128060000; a b;c") == Entry("a b;c", False, 7)
+    assert _facts("type=file;size=7;modify=20261128060000; a b;c") == Entry("a b;c", False, 7, "20261128060000")
     assert _facts("type=cdir;perm=el; .") is None
     assert _facts("Type=dir;Size=4096; x") == Entry("x", True, 4096)

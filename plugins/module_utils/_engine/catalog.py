@@ -14,7 +14,7 @@ from .keyring import Keyring
 from .manifest import SUMS, Manifest
 from .names import is_host, is_name, is_safety, parse_backup_id
 from .result import from_iso, iso, utc_now
-from .stores import Store
+from .stores import Store, StoredObject
 
 if t.TYPE_CHECKING:
     from .signing import TrustedHosts
@@ -37,7 +37,7 @@ class Scan:
     that was killed. ``damaged``: why each cannot be a whole backup. A failed run whose data could not be removed is also in
     ``unfinished`` or ``damaged``. ``deleted``: backups whose removal was begun and interrupted; those whose manifest is still
     there are ``complete`` too, and are backups until the removal is decided again. ``marks``: by what other marks say, the ids
-    that have one, whatever it is worth (marks.py).
+    that have one, whatever it is worth (marks.py). ``beside``: what lies beside the backups' folders, by name.
     """
 
     complete: t.List[str] = field(default_factory=list)
@@ -46,6 +46,12 @@ class Scan:
     damaged: t.Dict[str, str] = field(default_factory=dict)
     deleted: t.List[str] = field(default_factory=list)
     marks: t.Dict[str, t.Set[str]] = field(default_factory=dict)
+    beside: t.Dict[str, StoredObject] = field(default_factory=dict)
+
+    def seen(self, backup_id: str, *endings: str) -> str:
+        """What the listing tells of objects beside a backup's folder; another text as soon as one of them is another one."""
+        found = [self.beside.get(backup_id + ending) for ending in endings]
+        return " ".join("-" if o is None else "%d:%s" % (o.size, o.version) for o in found)
 
 
 class Catalog:
@@ -74,8 +80,8 @@ class Catalog:
     def scan(self) -> Scan:
         """List the store, once; once more for each folder without a manifest."""
         objects, folders = self.store.list(self.folder)
-        names = {o.key.rpartition("/")[2] for o in objects}
-        scan = Scan()
+        scan = Scan(beside={o.key.rpartition("/")[2]: o for o in objects})
+        names = scan.beside
         for backup_id in sorted(self._ids(names, folders)):
             if backup_id + _FAILED in names:
                 scan.failed.append(backup_id)
@@ -265,10 +271,10 @@ class Catalog:
             self._manifests[backup_id] = (manifest, hashlib.sha256(data).hexdigest())
         return self._manifests[backup_id]
 
-    def _read(self, key: str) -> bytes:
-        if self.store.size(key) > _LARGEST_MANIFEST:
-            raise IntegrityError("%s: is too large to be a manifest" % key, [key])
-        file = self.store.open(key)
+    def _read(self, key: str, largest: int = _LARGEST_MANIFEST) -> bytes:
+        # One request: to ask for the size first would be another.
+        file = self.store.open(key, 0, largest + 1)
+        size = 0
         try:
             parts: t.List[bytes] = []
             while True:
@@ -276,6 +282,9 @@ class Catalog:
                 if not part:
                     return b"".join(parts)
                 parts.append(part)
+                size += len(part)
+                if size > largest:
+                    raise IntegrityError("%s: is too large for what it should be" % key, [key])
         finally:
             file.close()
 
@@ -285,10 +294,11 @@ class Catalog:
 
         key = self._join(manifest.id + _SIGNATURE)
         try:
-            # One that is too large is no signature, and is not read.
-            signature = self._read(key) if self.store.size(key) <= LARGEST_SIGNATURE else b""
+            signature: t.Optional[bytes] = self._read(key, LARGEST_SIGNATURE)
         except NotFoundError:
             signature = None
+        except IntegrityError:
+            signature = b""  # one that is too large is none
         check(data, signature, manifest.host, trusted, from_iso(manifest.finished)).require(self.manifest_key(manifest.id))
 
     def _check(self, backup_id: str, data: bytes) -> Manifest:

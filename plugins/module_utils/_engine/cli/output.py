@@ -17,8 +17,10 @@ class Cell(t.NamedTuple):
     colour: str
 
 
-def size(count: int) -> str:
-    """Bytes for people: ``1.4 GiB``; always at most three digits."""
+def size(count: t.Optional[int]) -> str:
+    """Bytes for people: ``1.4 GiB``; always at most three digits. Nothing for what is not known."""
+    if count is None:
+        return ""
     if count < 1000:
         return "%d B" % count
     value, power = float(count), 0

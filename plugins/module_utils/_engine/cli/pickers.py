@@ -11,7 +11,7 @@ from .choose import pick
 from .output import local_time, size, span, table
 
 if t.TYPE_CHECKING:
-    from ..operations.listing import BackupRow
+    from ..operations.listing_result import BackupRow
     from .session import Session
 
 #: How many backups are offered at once, the newest; older ones are restored with --backup or --at.
@@ -39,7 +39,14 @@ def pick_backup(session: Session, job: str, store: t.Optional[str] = None) -> Ba
     if result.error:
         session.console.tell("not all stores could be asked: %s" % result.error["message"])
     lines = [
-        (local_time(from_iso(row.finished)), "%s ago" % span(row.age), size(row.bytes), row.tag, row.outcome, row.id)
+        (
+            local_time(from_iso(row.finished or row.started)),
+            "%s ago" % span(row.age),
+            size(row.bytes),
+            row.tag,
+            row.outcome or "",
+            row.id,
+        )
         for row in rows[:OFFERED]
     ]
     title = "Which backup? Newest first%s" % (", %d older ones are not shown" % (len(rows) - OFFERED) if rows[OFFERED:] else "")

@@ -24,10 +24,18 @@ def fill_in(session: Session) -> None:
     if arguments.backup == "latest" and not arguments.at:
         row = pick_backup(session, arguments.job, arguments.store)
         arguments.backup = row.id
-        if not arguments.component and len(row.components) > 1:
-            chosen = pick_some(console, "Which components?", row.components)
-            arguments.component = [row.components[n] for n in chosen]
+        components = [] if arguments.component else row.components or _components(session, row.id)
+        if len(components) > 1:
+            arguments.component = [components[n] for n in pick_some(console, "Which components?", components)]
     if not arguments.to:
         console.tell()
         answer = ask(console, "Into which folder? (Enter for the original place): ")
         arguments.to = os.path.expanduser(answer) or None
+
+
+def _components(session: Session, backup_id: str) -> t.List[str]:
+    """The names of a backup's components; none when they cannot be told: the restore itself will say why."""
+    from ..operations.show import show
+
+    shown = show(session.config, backup_id, job=session.arguments.job, store=session.arguments.store)
+    return [component["name"] for component in shown.backup["components"]] if shown.backup else []

@@ -16,6 +16,8 @@ class Entry(t.NamedTuple):
     name: str
     is_folder: bool
     size: int
+    #: When it was last changed, as the server tells programs; empty when it does not.
+    modified: str = ""
 
 
 def entries(connection: Connection) -> t.List[Entry]:
@@ -32,7 +34,7 @@ def _facts(line: str) -> t.Optional[Entry]:
     facts = dict(fact.lower().partition("=")[::2] for fact in text.split(";") if fact)
     if facts.get("type") in ("cdir", "pdir"):
         return None
-    return Entry(name, facts.get("type") == "dir", int(facts.get("size") or 0))
+    return Entry(name, facts.get("type") == "dir", int(facts.get("size") or 0), facts.get("modify", ""))
 
 
 def _line(line: str) -> t.Optional[Entry]:

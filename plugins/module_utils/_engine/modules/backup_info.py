@@ -27,8 +27,8 @@ def run(params: Params, check_mode: bool) -> Result:
         if anywhere:
             raise ConfigurationError("backup: is missing; from_dir needs it, or find")
         told = read_config(params)
-        names = [job.name for job in told.jobs] if params["name"] is None else [params["name"]]
-        return list_backups(told, names, params["store"])
+        names = None if params["name"] is None else [params["name"]]
+        return list_backups(told, names, params["store"], all_hosts=params["all_hosts"], details=params["details"])
     place: t.Dict[str, t.Any] = {"store": params["store"], "component": params["component"], "keyring": given_keyring(params)}
     zone: t.Optional[str] = None
     config: t.Optional[Config] = None

@@ -1,112 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List the backups of jobs on all their stores, and what else lies there."""
+"""List the backups of jobs on all their stores, and what else lies there.
+
+One listing of a job's folder tells which backups there are, when each began, its kind and tag, and what is damaged or was
+cut off. What manifests tell besides is read side by side, and once (listing_cache.py).
+"""
 
 from __future__ import annotations
 
 import datetime
-import json
+import functools
+import hashlib
 import typing as t
-from dataclasses import dataclass, field
 
 from ..anomaly import SUSPICIOUS
-from ..catalog import KEPT_FAILURES, Catalog, Scan
-from ..errors import FleetBackupError, IntegrityError, NotFoundError
-from ..job import Config, Job
-from ..manifest import Manifest
-from ..marks import Marks, read_marks
-from ..names import is_safety
-from ..result import Result, from_iso, utc_now
-from .place import open_catalog
+from ..catalog import Catalog, hosts, jobs
+from ..errors import FleetBackupError
+from ..job import Config
+from ..listing_cache import ListingCache
+from ..marks import PINNED
+from ..names import BackupId, is_safety, parse_backup_id
+from ..result import from_iso, iso, utc_now
+from ..side_by_side import side_by_side
+from ..stores import Store
+from .listed import Details, Place
+from .listing_result import BackupRow, BadRow, FailedRow, JobListing, ListResult, StoreRow
+from .place import open_store, trusted_hosts
 from .tenants import stored_jobs
 
-# A record of a failure is small; a store must not fill the memory with one.
-_LARGEST_RECORD = 1 << 20
+#: Up to so many manifests that are not known yet are read without being asked for.
+READ_UNASKED = 500
 
 # Seconds by which the clocks of the host that took a backup and of the one that lists it may differ.
 _CLOCK_SKEW = 3600
 
-
 _REMOVED = "its removal was interrupted; prune finishes that"
-
-
-@dataclass
-class BackupRow:
-    """One backup. ``age`` in seconds since it finished; ``entries``, ``bytes`` (logical) and ``stored`` of all components.
-
-    ``stores``: those that have it whole as far as a listing can tell; ``missing``: those of the job that do not. ``suspicious``:
-    it may be of what was lost, and nobody has accepted it.
-    """
-
-    id: str
-    started: str
-    finished: str
-    age: int
-    kind: str
-    tag: str
-    outcome: str
-    entries: int
-    bytes: int
-    stored: int
-    components: t.List[str]
-    suspicious: bool = False
-    pinned: bool = False
-    stores: t.List[str] = field(default_factory=list)
-    missing: t.List[str] = field(default_factory=list)
-
-
-@dataclass
-class FailedRow:
-    """A run that failed, with its error as far as the store has it. Only the newest KEPT_FAILURES of a store are told."""
-
-    id: str
-    stores: t.List[str]
-    error: t.Optional[t.Dict[str, t.Any]] = None
-
-
-@dataclass
-class BadRow:
-    """Something on one store that is no backup: damaged (``why``), or data without a manifest (``why``, where it is known)."""
-
-    id: str
-    store: str
-    why: str = ""
-
-
-@dataclass
-class StoreRow:
-    """One store of a job: its newest complete backup, and the age of that in seconds."""
-
-    store: str
-    backups: int = 0
-    newest: t.Optional[str] = None
-    age: t.Optional[int] = None
-    stale: bool = False
-    error: t.Optional[t.Dict[str, str]] = None
-
-
-@dataclass
-class JobListing:
-    """One job. ``backups`` newest first. ``stale``: no store that could be asked has a backup younger than ``max_age``.
-
-    ``newest`` (of a store too) leaves out what restores saved of the state that they replaced, and what is suspicious: nobody is
-    safer for it.
-    """
-
-    job: str
-    max_age: t.Optional[int]
-    newest: t.Optional[str] = None
-    age: t.Optional[int] = None
-    stale: bool = False
-    stores: t.List[StoreRow] = field(default_factory=list)
-    backups: t.List[BackupRow] = field(default_factory=list)
-    failed: t.List[FailedRow] = field(default_factory=list)
-    unfinished: t.List[BadRow] = field(default_factory=list)
-    damaged: t.List[BadRow] = field(default_factory=list)
-
-
-@dataclass
-class ListResult(Result):
-    jobs: t.List[JobListing] = field(default_factory=list)
 
 
 def list_backups(
@@ -114,119 +41,182 @@ def list_backups(
     job_names: t.Optional[t.Sequence[str]] = None,
     store: t.Optional[str] = None,
     *,
+    all_hosts: bool = False,
+    details: bool = False,
     now: t.Optional[datetime.datetime] = None,
 ) -> ListResult:
     """List the backups of the named jobs (all by default) on their stores, or on ``store`` alone.
 
-    What is damaged or stale is a warning; a store that cannot be read is a failure, after the others were listed.
+    ``all_hosts``: of every host that has backups on the stores of the configuration, instead of its own. ``details``: read all
+    manifests that are not known yet, however many. Without it none is read when they are more than READ_UNASKED, and what
+    they would tell is None. What is damaged or stale is a warning; a store that cannot be read is a failure, after the others
+    were listed.
     """
-    result = ListResult("list", config.host)
+    result = ListResult("list", None if all_hosts else config.host)
     result.begin()
     try:
-        jobs = stored_jobs(config, job_names)
-        if len(jobs) == 1:
-            result.job = jobs[0].name
-        for job in jobs:
-            names = [store] if store else list(job.stores)
-            catalogs = [open_catalog(config, job.name, name) for name in names]
-            result.jobs.append(_list_job(job, catalogs, now or utc_now(), result))
+        listing = _Listing(config, result, now or utc_now())
+        found = listing.of_all_hosts(job_names, store) if all_hosts else listing.of_this_host(job_names, store)
+        if len(found) == 1:
+            result.job = found[0].listing.job
+        listing.run(found, details)
     except FleetBackupError as error:
         result.fail(error)
     result.end()
     return result
 
 
-def _list_job(job: Job, catalogs: t.Sequence[Catalog], now: datetime.datetime, result: ListResult) -> JobListing:
-    listing = JobListing(job.name, job.max_age)
-    rows: t.Dict[str, BackupRow] = {}
-    failed: t.Dict[str, FailedRow] = {}
-    for catalog in catalogs:
-        name = catalog.store.name
-        store_row = StoreRow(name)
-        listing.stores.append(store_row)
-        try:
-            scan = catalog.scan()
-            marks = read_marks(catalog, scan)
-            whole = _rows(catalog, scan, marks, rows, now)
-            _failures(catalog, scan, failed)
-        except FleetBackupError as error:
-            store_row.error = {"code": error.code, "message": str(error)}
-            result.fail(error)
-            continue
-        for problem in marks.problems:
-            result.warn("mark", problem)
-        listing.unfinished += [BadRow(i, name) for i in scan.unfinished]
-        listing.unfinished += [BadRow(i, name, _REMOVED) for i in scan.deleted if i not in scan.complete]
-        listing.damaged += [BadRow(i, name, why) for i, why in sorted(scan.damaged.items())]
-        store_row.backups = len(whole)
-        store_row.newest, store_row.age = _newest(rows[i] for i in whole)
-        store_row.stale = _stale(store_row.age, job.max_age)
-    asked = [s for s in listing.stores if s.error is None]
-    for row in rows.values():
-        row.missing = [s.store for s in asked if s.store not in row.stores]
-    listing.backups = sorted(rows.values(), key=lambda row: row.id, reverse=True)
-    listing.failed = sorted(failed.values(), key=lambda row: row.id, reverse=True)
-    listing.newest, listing.age = _newest(listing.backups)
-    listing.stale = bool(asked) and all(s.stale for s in asked)
-    _warn(listing, result)
-    return listing
+class _Job(t.NamedTuple):
+    """A job being listed. ``rows`` and ``failed`` by id."""
+
+    listing: JobListing
+    cache: ListingCache
+    places: t.List[Place]
+    rows: t.Dict[str, BackupRow]
+    failed: t.Dict[str, FailedRow]
 
 
-def _rows(
-    catalog: Catalog, scan: Scan, marks: Marks, rows: t.Dict[str, BackupRow], now: datetime.datetime
-) -> t.List[str]:  # fmt: skip
-    """Add the store's backups to ``rows``; return their ids, oldest first. Damaged manifests go to ``scan.damaged``."""
-    whole = []
-    for backup_id in scan.complete:
-        try:
-            row = rows.get(backup_id) or _row(catalog.manifest(backup_id), marks, now)
-        except (IntegrityError, NotFoundError) as error:
-            scan.damaged[backup_id] = str(error)
-            continue
-        row.stores.append(catalog.store.name)
-        row.suspicious = row.suspicious and backup_id not in marks.accepted
-        row.pinned = row.pinned or backup_id in marks.pinned
-        rows[backup_id] = row
-        whole.append(backup_id)
-    return whole
+class _Listing:
+    def __init__(self, config: Config, result: ListResult, now: datetime.datetime) -> None:
+        self._config = config
+        self._result = result
+        self._now = now
+        self._stores: t.Dict[str, Store] = {}
+        self._trusted = trusted_hosts(config)
+        self._trust = hashlib.sha256("\n".join(config.trusted_hosts).encode("utf-8")).hexdigest() if self._trusted else ""
+
+    def of_this_host(self, names: t.Optional[t.Sequence[str]], store: t.Optional[str]) -> t.List[_Job]:
+        """The jobs of this host. Raises NotFoundError, the stores' errors."""
+        return [
+            self._job(self._config.host, job.name, job.max_age, [store] if store else job.stores)
+            for job in stored_jobs(self._config, names)
+        ]
+
+    def of_all_hosts(self, names: t.Optional[t.Sequence[str]], store: t.Optional[str]) -> t.List[_Job]:
+        """The jobs of all hosts, as the stores know them. A store that cannot be listed is a failure of the result."""
+        found: t.Dict[t.Tuple[str, str], t.List[str]] = {}
+        for name in [store] if store else [s.name for s in self._config.stores]:
+            try:
+                for place in self._hosted(self._store(name), names):
+                    found.setdefault(place, []).append(name)
+            except FleetBackupError as error:
+                self._result.fail(error)
+        return [self._job(host, job, None, stores) for (host, job), stores in sorted(found.items())]
+
+    def run(self, found: t.Sequence[_Job], details: bool) -> None:
+        """List ``found``: all stores at once, then what is not known of the first of each job, of the second, ..."""
+        side_by_side([(place.store, place.look) for job in found for place in job.places])
+        self._result.detailed = details or _count_unknown(found) <= READ_UNASKED
+        for number in range(max((len(job.places) for job in found), default=0)):
+            level = [(job, job.places[number]) for job in found if number < len(job.places)]
+            if self._result.detailed:
+                _read(level)
+            for job, place in level:
+                self._add(job, place)
+        for job in found:
+            job.cache.save([place.store.name for place in job.places if place.error is None])
+            self._sum_up(job)
+
+    def _job(self, host: str, name: str, max_age: t.Optional[int], stores: t.Iterable[str]) -> _Job:
+        cache = ListingCache(self._config.state_dir, host, name, self._trust)
+        catalogs = [Catalog(self._store(store), "%s/%s" % (host, name), trusted=self._trusted) for store in stores]
+        return _Job(JobListing(host, name, max_age), cache, [Place(catalog, cache) for catalog in catalogs], {}, {})
+
+    def _store(self, name: str) -> Store:
+        if name not in self._stores:
+            self._stores[name] = open_store(self._config.store(name))
+        return self._stores[name]
+
+    def _hosted(self, store: Store, names: t.Optional[t.Sequence[str]]) -> t.Iterator[t.Tuple[str, str]]:
+        """The hosts and jobs of a store. Jobs that are named are not looked for: listing them shows whether they are there."""
+        there = hosts(store)
+        if names:
+            found: t.Sequence[t.Sequence[str]] = [names] * len(there)
+        else:
+            found = side_by_side([(store, functools.partial(jobs, store, host)) for host in there])
+        return ((host, job) for host, its in zip(there, found) for job in its)
+
+    def _add(self, job: _Job, place: Place) -> None:
+        """Add what one store has."""
+        for backup_id in place.whole:
+            details, row = place.details.get(backup_id), job.rows.get(backup_id)
+            if row is None:
+                row = job.rows[backup_id] = _row(backup_id, details, self._now)
+            elif details is not None and not details.suspicious:
+                row.suspicious = False
+            if details is not None and details.problem:
+                self._result.warn("mark", details.problem)
+            row.stores.append(place.store.name)
+            row.pinned = row.pinned or backup_id in place.scan.marks.get(PINNED, ())
+        for backup_id in place.failed:
+            failed = job.failed.setdefault(backup_id, FailedRow(backup_id, []))
+            failed.stores.append(place.store.name)
+            failed.error = failed.error or place.failures.get(backup_id)
+
+    def _sum_up(self, job: _Job) -> None:
+        listing = job.listing
+        self._result.jobs.append(listing)
+        for place in job.places:
+            self._result.read += place.read
+            row = StoreRow(place.store.name)
+            listing.stores.append(row)
+            if place.error is not None:
+                row.error = {"code": place.error.code, "message": str(place.error)}
+                self._result.fail(place.error)
+                continue
+            scan = place.scan
+            listing.unfinished += [BadRow(i, row.store) for i in scan.unfinished]
+            listing.unfinished += [BadRow(i, row.store, _REMOVED) for i in scan.deleted if i not in scan.complete]
+            listing.damaged += [BadRow(i, row.store, why) for i, why in sorted(scan.damaged.items())]
+            row.backups = len(place.whole)
+            row.newest, row.age = _newest(job.rows[i] for i in place.whole)
+            row.stale = _stale(row.age, listing.max_age)
+        asked = [s for s in listing.stores if s.error is None]
+        for backup in job.rows.values():
+            backup.missing = [s.store for s in asked if s.store not in backup.stores]
+        listing.backups = sorted(job.rows.values(), key=lambda row: row.id, reverse=True)
+        listing.failed = sorted(job.failed.values(), key=lambda row: row.id, reverse=True)
+        listing.newest, listing.age = _newest(listing.backups)
+        listing.stale = bool(asked) and all(s.stale for s in asked)
+        _warn(listing, self._result, self._config.host)
 
 
-def _row(manifest: Manifest, marks: Marks, now: datetime.datetime) -> BackupRow:
-    return BackupRow(
-        id=manifest.id,
-        started=manifest.started,
-        finished=manifest.finished,
-        age=int((now - from_iso(manifest.finished)).total_seconds()),
-        kind=manifest.kind,
-        tag=manifest.tag,
-        outcome=manifest.outcome,
-        entries=sum(c.entries for c in manifest.components),
-        bytes=manifest.logical_bytes,
-        stored=manifest.stored_bytes,
-        components=[c.name for c in manifest.components],
-        suspicious=marks.suspicious(manifest),
-    )
+def _count_unknown(found: t.Sequence[_Job]) -> int:
+    """How much would have to be read: of each backup what the first store that has it tells."""
+    count = 0
+    for job in found:
+        told: t.Set[str] = set()
+        for place in job.places:
+            new = {*place.whole, *place.failed} - told
+            count += len(new - place.details.keys() - place.failures.keys())
+            told |= new
+    return count
 
 
-def _failures(catalog: Catalog, scan: Scan, failed: t.Dict[str, FailedRow]) -> None:
-    for backup_id in scan.failed[-KEPT_FAILURES:]:
-        row = failed.setdefault(backup_id, FailedRow(backup_id, []))
-        row.stores.append(catalog.store.name)
-        if row.error is None:
-            row.error = _failure(catalog, backup_id)
+def _read(level: t.Sequence[t.Tuple[_Job, Place]]) -> None:
+    """Read what is not known of one store of each job. What another store told before is not read again."""
+    tasks: t.List[t.Tuple[Store, t.Callable[[], None]]] = []
+    for job, place in level:
+        for backup_id in place.whole:
+            row = job.rows.get(backup_id)
+            if backup_id not in place.details and (row is None or (row.suspicious and place.accepts(backup_id))):
+                tasks.append((place.store, functools.partial(place.read_details, backup_id)))
+        for backup_id in place.failed:
+            failed = job.failed.get(backup_id)
+            if backup_id not in place.failures and (failed is None or failed.error is None):
+                tasks.append((place.store, functools.partial(place.read_failure, backup_id)))
+    side_by_side(tasks)
 
 
-def _failure(catalog: Catalog, backup_id: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """The error that a failed run left on the store; None when the record cannot be understood."""
-    try:
-        file = catalog.store.open(catalog.failed_key(backup_id), 0, _LARGEST_RECORD)
-        try:
-            error = json.loads(file.read(_LARGEST_RECORD))["error"]
-        finally:
-            file.close()
-        return {"code": str(error["code"]), "message": str(error.get("message", ""))}
-    except (NotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _row(backup_id: str, details: t.Optional[Details], now: datetime.datetime) -> BackupRow:
+    parts = t.cast(BackupId, parse_backup_id(backup_id))
+    since = parts.started if details is None else from_iso(details.finished)
+    row = BackupRow(backup_id, iso(parts.started), int((now - since).total_seconds()), parts.kind, parts.tag)
+    if details is not None:
+        row.started, row.finished, row.outcome = details.started, details.finished, details.outcome
+        row.entries, row.bytes, row.stored = details.entries, details.bytes, details.stored
+        row.components, row.suspicious = details.components, details.suspicious
+    return row
 
 
 def _newest(rows: t.Iterable[BackupRow]) -> t.Tuple[t.Optional[str], t.Optional[int]]:
@@ -239,17 +229,18 @@ def _stale(age: t.Optional[int], max_age: t.Optional[int]) -> bool:
     return max_age is not None and (age is None or age > max_age or age < -_CLOCK_SKEW)
 
 
-def _warn(listing: JobListing, result: ListResult) -> None:
+def _warn(listing: JobListing, result: ListResult, own_host: str) -> None:
+    about = "job %s" % listing.job if listing.host == own_host else "job %s of %s" % (listing.job, listing.host)
     for bad in listing.damaged:
-        result.warn("damaged", "store %s: backup %s of job %s is damaged: %s" % (bad.store, bad.id, listing.job, bad.why))
+        result.warn("damaged", "store %s: backup %s of %s is damaged: %s" % (bad.store, bad.id, about, bad.why))
     for backup in listing.backups:
         if backup.suspicious:
             result.warn(
                 SUSPICIOUS,
-                "backup %s of job %s may be of what was lost (fleet-backup show %s); if it is right, fleet-backup accept %s"
-                % (backup.id, listing.job, backup.id, backup.id),
+                "backup %s of %s may be of what was lost (fleet-backup show %s); if it is right, fleet-backup accept %s"
+                % (backup.id, about, backup.id, backup.id),
             )
     for row in listing.stores:
         if row.error is None and row.stale:
             newest = "it has none" if row.newest is None else "its newest is %s" % row.newest
-            result.warn("stale", "store %s: job %s has no fresh backup there; %s" % (row.store, listing.job, newest))
+            result.warn("stale", "store %s: %s has no fresh backup there; %s" % (row.store, about, newest))

@@ -23,6 +23,10 @@ if t.TYPE_CHECKING:
 def open_store(config: StoreConfig) -> Store:
     """The store that a configuration describes."""
     store = load(config.driver)(config.name, config.options)
+    if config.retries and store.local_path() is None:
+        from ..stores.steady import steady
+
+        store = steady(store, config.retries)
     if config.bandwidth_limit is None:
         return store
     from ..stores.paced import paced

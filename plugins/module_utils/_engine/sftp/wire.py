@@ -39,6 +39,8 @@ class Attributes(t.NamedTuple):
 
     size: t.Optional[int]
     mode: t.Optional[int]
+    #: When it was last changed, in seconds since 1970.
+    mtime: t.Optional[int] = None
 
     @property
     def is_folder(self) -> bool:
@@ -85,13 +87,15 @@ class Parser:
         if flags & _IDS:
             self._take(8)
         permissions = self.integer() if flags & _PERMISSIONS else None
+        mtime = None
         if flags & _TIMES:
-            self._take(8)
+            self._take(4)
+            mtime = self.integer()
         if flags & _EXTENDED_ATTRS:
             for _pair in range(self.integer()):
                 self.string()
                 self.string()
-        return Attributes(size, permissions)
+        return Attributes(size, permissions, mtime)
 
     def _take(self, count: int) -> bytes:
         end = self._at + count

@@ -42,10 +42,15 @@ def load(driver: str) -> t.Type[Store]:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object of a listing: its key (``/`` as the separator, relative to the store's root) and its size in bytes."""
+    """One object of a listing: its key (``/`` as the separator, relative to the store's root) and its size in bytes.
+
+    ``version`` is another text when the object is another one (a hash, a time), as far as the listing tells; empty where it
+    tells nothing. Equal versions say nothing about different keys.
+    """
 
     key: str
     size: int
+    version: str = ""
 
 
 class Upload:
@@ -87,6 +92,8 @@ class Store:
     #: How commit() confirms an object: ``read`` (read back and compared), ``checksum`` (the store's own), ``sync`` (the system
     #: took every byte and made it durable) or ``size``.
     confirms = "size"
+    #: How many small objects or listings are read side by side. Fewer where servers count connections.
+    readers = 8
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         self.name = name

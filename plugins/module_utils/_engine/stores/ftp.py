@@ -64,6 +64,7 @@ class FtpStore(Store):
             default=False,
         ),
     )
+    readers = 2
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
@@ -131,7 +132,7 @@ class FtpStore(Store):
 
     def list(self, folder: str) -> t.Tuple[t.List[StoredObject], t.List[str]]:
         found = [e for e in self._entries(folder) if not e.name.startswith((".", _UPLOADING))]
-        objects = [StoredObject(posixpath.join(folder, e.name), e.size) for e in found if not e.is_folder]
+        objects = [StoredObject(posixpath.join(folder, e.name), e.size, e.modified) for e in found if not e.is_folder]
         return sorted(objects, key=lambda o: o.key), sorted(e.name for e in found if e.is_folder)
 
     def delete(self, key: str) -> None:

@@ -80,9 +80,10 @@ class LocalStore(Store):
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
                     elif entry.is_file():
-                        size = _size(entry.path)
-                        if size is not None:
-                            objects.append(StoredObject(prefix + entry.name, size))
+                        found = _stat(entry.path)
+                        if found is not None:
+                            version = "%d/%d" % (found.st_mtime_ns, found.st_ino)
+                            objects.append(StoredObject(prefix + entry.name, found.st_size, version))
         except FileNotFoundError:
             # A store that was never written to has no folder yet; one whose disk is not mounted lacks the parent too.
             if not folder or not os.path.isdir(os.path.dirname(self.path)):
@@ -111,7 +112,7 @@ class LocalStore(Store):
             return 0
         except OSError as error:
             raise self._error(error, folder) from error
-        return sum(_size(os.path.join(path, name)) or 0 for name in names)
+        return sum(found.st_size for name in names for found in [_stat(os.path.join(path, name))] if found is not None)
 
     def remove_leftovers(self, folder: str) -> int:
         path = self._path(folder)
@@ -293,10 +294,10 @@ def _rename_new(source: str, target: str) -> None:
     os.unlink(source)
 
 
-def _size(path: str) -> t.Optional[int]:
-    """The size of a file; None when it was deleted since it was listed, which must not end the listing."""
+def _stat(path: str) -> t.Optional[os.stat_result]:
+    """What is said of a file; None when it was deleted since it was listed, which must not end the listing."""
     try:
-        return os.stat(path).st_size
+        return os.stat(path)
     except FileNotFoundError:
         return None
 

@@ -51,6 +51,7 @@ class RcloneStore(Store):
         Option("program", "str", "The program, if it is not called rclone or not on the path.", default="rclone"),
         Option("timeout", "duration", "How long to wait for an answer that does not come.", default="5m"),
     )
+    readers = 4
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
@@ -113,7 +114,7 @@ class RcloneStore(Store):
             if found["IsDir"]:
                 folders.append(found["Name"])
             else:
-                objects.append(StoredObject(prefix + found["Name"], int(found["Size"])))
+                objects.append(StoredObject(prefix + found["Name"], int(found["Size"]), found.get("ModTime", "")))
         return sorted(objects, key=lambda o: o.key), sorted(folders)
 
     def delete(self, key: str) -> None:
@@ -211,7 +212,12 @@ class RcloneStore(Store):
         return [found for found in self._entries(folder) if not found["IsDir"] and found["Name"].startswith(_UPLOADING)]
 
     def _entries(self, folder: str) -> t.List[t.Dict[str, t.Any]]:
-        child = start(self.argv("lsjson", "--no-modtime", "--no-mimetype", self.place(folder)), self.environment(), DEVNULL)
+        child = start(
+            # Some remotes keep the time of the file that an object was made of, which would cost a request for each.
+            self.argv("lsjson", "--use-server-modtime", "--no-mimetype", self.place(folder)),
+            self.environment(),
+            DEVNULL,
+        )
         errors = Tail(child.stderr)
         try:
             with t.cast(t.BinaryIO, child.stdout) as output:

@@ -164,7 +164,7 @@ class S3Store(Store):
             for found in page.get("Contents", ()):
                 name = found["Key"][root:]
                 if name and not name.startswith("."):
-                    objects.append(StoredObject(prefix + name, found["Size"]))
+                    objects.append(StoredObject(prefix + name, found["Size"], found.get("ETag", "")))
             folders += [found["Prefix"][root:].rstrip("/") for found in page.get("CommonPrefixes", ())]
         return sorted(objects, key=lambda o: o.key), sorted(name for name in set(folders) if name)
 

@@ -95,6 +95,7 @@ class SftpStore(Store):
             default=False,
         ),
     )
+    readers = 4
 
     @classmethod
     def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
@@ -158,7 +159,8 @@ class SftpStore(Store):
                 if attributes.is_folder:
                     folders.append(name)
                 else:
-                    objects.append(StoredObject(posixpath.join(folder, name), attributes.size or 0))
+                    version = "" if attributes.mtime is None else str(attributes.mtime)
+                    objects.append(StoredObject(posixpath.join(folder, name), attributes.size or 0, version))
         return sorted(objects, key=lambda o: o.key), sorted(folders)
 
     def delete(self, key: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ...operations.listing import JobListing, ListResult, list_backups
+from ...operations.listing import list_backups
+from ...operations.listing_result import JobListing, ListResult
 from ...result import Result, from_iso
 from ..output import Cell, duration, local_time, plural, size, span, table
 
@@ -22,11 +23,14 @@ _COLOURS = {"success": "green", "warning": "yellow"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", nargs="?", help="the name of a job (default: all jobs)")
     parser.add_argument("--store", metavar="NAME", help="look at this store only")
+    parser.add_argument("--all-hosts", action="store_true", help="of all hosts that have backups on the stores")
+    parser.add_argument("--details", action="store_true", help="read every manifest that is not known yet, however many")
 
 
 def run(session: Session) -> Result:
     arguments = session.arguments
-    return list_backups(session.config, [arguments.job] if arguments.job else None, arguments.store)
+    jobs = [arguments.job] if arguments.job else None
+    return list_backups(session.config, jobs, arguments.store, all_hosts=arguments.all_hosts, details=arguments.details)
 
 
 def subject(result: ListResult) -> t.Optional[str]:
@@ -37,10 +41,15 @@ def show(result: ListResult, console: Console) -> None:
     for n, listing in enumerate(result.jobs):
         if n:
             console.line()
-        console.line(_headline(listing))
+        console.line((listing.host + ", " if result.host is None else "") + _headline(listing))
         rows = sorted(_rows(listing), key=lambda row: row[0], reverse=True)
         if rows:
             console.lines(table(_HEADERS, rows, ("AGE", "SIZE", "STORED"), console.colours))
+    if not result.detailed:
+        console.line()
+        console.line(
+            "There are many backups whose manifests were never read here: they are told by their names. --details reads them."
+        )
 
 
 def _headline(listing: JobListing) -> str:
@@ -59,10 +68,8 @@ def _rows(listing: JobListing) -> t.Iterator[t.Tuple[t.Any, ...]]:
             stores += " (not on %s)" % ", ".join(row.missing)
         if row.pinned:
             stores += ", pinned"
-        outcome = Cell(
-            "suspicious" if row.suspicious else row.outcome, "red" if row.suspicious else _COLOURS.get(row.outcome, "")
-        )
-        finished = local_time(from_iso(row.finished))
+        outcome = Cell("suspicious", "red") if row.suspicious else Cell(row.outcome or "", _COLOURS.get(row.outcome or "", ""))
+        finished = local_time(from_iso(row.finished)) if row.finished else ""
         yield row.id, finished, span(row.age), size(row.bytes), size(row.stored), outcome, stores
     for failed in listing.failed:
         yield failed.id, "", "", "", "", Cell("failed", "red"), ", ".join(failed.stores)
