@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the golden backups of the format's present version: ``make.py FOLDER [VOLUME_SIZE]``, in volumes of that many bytes.
 
+``make.py FOLDER 0 deltas`` makes those with a large file that changes.
+
 They are made once per version and then kept for ever: tests/integration/test_golden.py restores them with every later
 program. Do not run this again over a folder that is already in the repository.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import sqlite3
 import sys
 import time
@@ -72,7 +75,7 @@ def describe(root: Path) -> t.Dict[str, t.Any]:
     return state
 
 
-def main(folder: Path, volume_size: t.Optional[int] = None) -> None:
+def main(folder: Path, volume_size: int = 0, deltas: bool = False) -> None:
     work = Path("/srv/golden")
     if work.exists():
         raise SystemExit("%s is in the way: remove it first" % work)
@@ -82,6 +85,9 @@ def main(folder: Path, volume_size: t.Optional[int] = None) -> None:
     if volume_size:
         for name in ("large", "larger"):  # so that there are frames enough
             (root / name).write_bytes(b"%s\n" % name.encode() * 200_000)
+    noise = random.Random(1).randbytes(200_000)
+    if deltas:
+        (root / "large").write_bytes(noise)
     make_database(database)
     identity, recipient = keygen()
     folder.mkdir()
@@ -91,6 +97,9 @@ def main(folder: Path, volume_size: t.Optional[int] = None) -> None:
     description["state_dir"] = str(work / "state")
     description["jobs"] = [{**description["jobs"][0], "name": name, **shape} for name, shape in SHAPES.items()]
     description["jobs"].append({**description["jobs"][0], "name": "encrypted", "encryption": {"recipients": [recipient]}})
+    if deltas:
+        kept = [job for job in description["jobs"] if job["name"] in ("tar-zstd", "encrypted")]
+        description["jobs"] = [{**job, "delta_from": 65536} for job in kept]
     config = parse_config(description)
     if volume_size:
         config = jobs.split(config, volume_size)
@@ -108,10 +117,12 @@ def main(folder: Path, volume_size: t.Optional[int] = None) -> None:
     (root / "text").write_text("changed")
     (root / "folder/random").unlink()
     (root / "new").write_text("new in the increment")
+    if deltas:
+        (root / "large").write_bytes(b"a new head" + noise[:100_000] + b"other bytes" + noise[101_000:])
     time.sleep(3)
     take("incremental")
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), *map(int, sys.argv[2:]))
+    main(Path(sys.argv[1]).absolute(), int((sys.argv[2:] or ["0"])[0]), sys.argv[3:] == ["deltas"])

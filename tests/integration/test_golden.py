@@ -73,4 +73,6 @@ def test_there_is_a_golden_backup_of_each_shape() -> None:
     for version in ("format-1", "format-1-volumes"):
         jobs = {case["job"] for case in json.loads((GOLDEN / version / "expected.json").read_text()).values()}
         assert jobs == {"tar-zstd", "tar-gzip", "tar-none", "zip", "encrypted"}
+    for job in ("tar-zstd", "encrypted"):
+        assert list((GOLDEN / "format-1-file-deltas/store/web1" / job).glob("*/files.files.zst-delta*"))
     assert all(list((GOLDEN / "format-1-volumes/store/web1" / job).glob("*/files.0002.*")) for job in jobs)
