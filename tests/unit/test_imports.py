@@ -23,9 +23,12 @@ print(json.dumps({"error": result.error, "modules": sorted(sys.modules)}))
 #: What other jobs and other verbs need.
 NOT_NEEDED = (
     "_engine.age",
+    "_engine.archive.checking",
+    "_engine.archive.reader",
     "_engine.cli",
     "_engine.signing",
     "_engine.sqlite",
+    "_engine.telling",
     "_engine.tree.restore",
     "argparse",
     "asyncio",

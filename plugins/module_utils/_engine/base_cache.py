@@ -21,10 +21,12 @@ from .archive.anchors import Anchors
 from .archive.codec import codec
 from .archive.delta import FrameDecoder
 from .archive.frame_table import FrameTable
-from .archive.reader import FrameReader
 from .errors import FleetBackupError, IntegrityError, NotFoundError
 from .manifest import Component
 from .private import open_private, private_folder, write_all
+
+if t.TYPE_CHECKING:
+    from .archive.reader import FrameReader
 
 _VERSION = 1
 
@@ -98,6 +100,8 @@ class BaseCache:
 
         def has(frame: int) -> bool:
             return table.row(frame)[:2] in places
+
+        from .archive.reader import FrameReader
 
         return FrameReader(table, FrameDecoder(codec(component.compression), table), fetch, has)
 

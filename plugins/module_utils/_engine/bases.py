@@ -7,15 +7,16 @@ import typing as t
 
 from .archive.anchors import Anchors, Sampler
 from .archive.base import BaseFrames
-from .archive.checking import check_object
 from .archive.delta import WORTHWHILE
 from .archive.frame_table import FrameTable
-from .archive.reader import FrameReader, open_frames, read_object
 from .archive.references import Base, OpenBase
 from .base_cache import BaseCache
 from .catalog import Catalog
 from .errors import FleetBackupError, IntegrityError
 from .manifest import Component, Manifest
+
+if t.TYPE_CHECKING:
+    from .archive.reader import FrameReader
 
 
 class BaseChoice(t.NamedTuple):
@@ -87,6 +88,8 @@ class FileBases:
         if self._sealed:
             return None
         if backup_id not in self._stored:
+            from .archive.reader import open_frames
+
             self._stored[backup_id] = _opened(open_frames(self._catalog, backup_id, component))
         return self._stored[backup_id]
 
@@ -97,6 +100,8 @@ class FileBases:
             deltas = component.deltas if component is not None else None
             self._tables[backup_id] = None
             if deltas is not None and not self._recorded:
+                from .archive.reader import read_object
+
                 name = deltas.frames.name
                 self._tables[backup_id] = FrameTable(name, read_object(self._catalog, backup_id, name))
         return self._tables[backup_id]
@@ -136,6 +141,9 @@ def _find(
         kept = None
     if kept is not None or sealed:
         return kept
+    from .archive.checking import check_object
+    from .archive.reader import open_frames
+
     problems: t.List[str] = []
 
     def report(name: str, problem: str, entry: t.Optional[bytes] = None) -> None:

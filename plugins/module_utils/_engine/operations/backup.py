@@ -42,7 +42,6 @@ from ..sources import Source
 from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
-from ..telling import tell
 from .backup_result import BackupResult, ComponentSummary, Copy
 from .earlier import Earlier
 from .guarding import suspicions, usual
@@ -88,7 +87,9 @@ def backup(
         result.end()
         if not dry_run and result.newer is None:
             state.write_status(job.name, result.to_dict())
-            if tag != SAFETY_TAG:
+            if tag != SAFETY_TAG and job.notify:
+                from ..telling import tell
+
                 tell(config, [job], result)
         for notice in state.notices:
             result.warn(notice.code, notice.message)

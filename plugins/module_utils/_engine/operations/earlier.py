@@ -19,7 +19,6 @@ from ..result import from_iso, utc_now
 from ..state import State
 from ..stores import Store
 from .backup_result import BackupResult
-from .completing import Completing, Place
 from .place import trusted_hosts
 
 
@@ -68,6 +67,10 @@ class Earlier:
 
     def complete_copies(self) -> None:
         """Bring stores what earlier runs could not; so they have what an increment builds upon."""
+        if not any(self._state.missing(self._job.name).values()):
+            return
+        from .completing import Completing, Place
+
         places = [
             Place(s, self.catalogs[s.name], self.scans[s.name], s.name in self.blind)
             for s in self.stores

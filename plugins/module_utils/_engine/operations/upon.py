@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ..archive.reader import ComponentReader
 from ..archive.references import Parent
 from ..base_cache import BaseCache
 from ..bases import BaseChoice, FileBases, choose_base
@@ -100,6 +99,8 @@ class Upon:
         if recorded and not self._indexes.has(parent.id, component):
             return None  # the store that could be read was dropped meanwhile
         sealed = recorded or self._job.encryption is not None
+        from ..archive.reader import ComponentReader
+
         lines = ComponentReader(catalog, parent.id, component).lines
         if sealed:
             lines = functools.partial(self._indexes.lines, parent.id, component)
