@@ -63,6 +63,12 @@ def mariadb_image(tmp_path_factory):
     return _image("mariadb", tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def postgresql_image(tmp_path_factory):
+    """The name of an image of a PostgreSQL server."""
+    return _image("postgresql", tmp_path_factory)
+
+
 def _image(name, tmp_path_factory):
     if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker daemon that this user may use")

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Build the images that the tests use, unless they exist: debian:bookworm, and each named (restore, host, redis, mariadb).
+# Build the images that the tests use, unless they exist: debian:bookworm, and each named (restore, host, redis, mariadb, postgresql).
 #   debian:bookworm                 made by debootstrap from this machine's mirror when no registry has given it
 #   fleet-backup/restore:bookworm   the stock tools of RESTORE.txt, and no Python
 #   fleet-backup/host:bookworm      a host with systemd, cron, sshd and Python
 #   fleet-backup/redis:bookworm     a redis server
 #   fleet-backup/mariadb:bookworm   a MariaDB server
+#   fleet-backup/postgresql:bookworm   a PostgreSQL server
 # Needs a running Docker daemon; making debian:bookworm needs root and debootstrap.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

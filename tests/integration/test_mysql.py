@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import mariadb
 import pytest
+from canary import Canary
 from jobs import backup_folder, configure, reader, take
 
 from _engine.operations.backup import backup
@@ -233,11 +235,12 @@ def test_by_tcp_with_a_password_that_nobody_sees(db, tmp_path):
     db.client("CREATE OR REPLACE USER backup@localhost IDENTIFIED BY '%s'; GRANT ALL ON *.* TO backup@localhost" % name)
     (tmp_path / "password").write_text(PASSWORD)
     options = {"host": "127.0.0.1", "port": db.port, "user": "backup", "password_file": str(tmp_path / "password")}
-    config = configure(tmp_path, {"name": "db", "mysql": {**options, "accounts": False}})
-    take(config)
-    restored(config)
-    for path in (tmp_path / "store").rglob("*"):
-        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes()
+    source = {"name": "db", "mysql": {**options, "accounts": False}}
+    config = configure(tmp_path / "a", source, compression={"algorithm": "none"})
+    with Canary(PASSWORD) as canary:
+        results = [take(config), restored(config)]
+    assert canary.saw("mariadb-dump") and canary.saw("mariadb")
+    assert canary.found(tmp_path / "a", *(json.dumps(result.to_dict()) for result in results)) == []
     (tmp_path / "password").write_text("wrong")
     refused(configure(tmp_path / "b", {"name": "db", "mysql": {**options, "accounts": False}}), "Access denied")
     db.client("DROP USER backup@localhost")
