@@ -22,6 +22,19 @@ class Ansible:
         collections.mkdir(parents=True)
         (collections / "backup").symlink_to(ROOT)
         (folder / "ansible.cfg").touch()  # the user's own must not count
+        temporary = str(folder / "ansible" / "tmp")
+        self.environment = {
+            "ANSIBLE_COLLECTIONS_PATH": str(folder),
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "ANSIBLE_HOME": str(folder / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": temporary,
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_REMOTE_TEMP": temporary,
+            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
+            "LC_ALL": "C.UTF-8",
+        }
 
     def playbook(self, *arguments: t.Union[str, Path], **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``ansible-playbook`` on this machine and return what came of it."""
@@ -30,24 +43,17 @@ class Ansible:
 
     def playbook_over_ssh(self, *arguments: t.Union[str, Path], **more: str) -> subprocess.CompletedProcess[str]:
         """Run ``ansible-playbook`` on the hosts of an inventory and return what came of it."""
-        temporary = self.folder / "ansible" / "tmp"
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "ansible"),
-            "ANSIBLE_LOCAL_TEMP": str(temporary),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_REMOTE_TEMP": str(temporary),
-            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
-            "LC_ALL": "C.UTF-8",
-            **more,
-        }
-        program = Path(sys.executable).with_name("ansible-playbook")
-        command = [str(part) for part in (program, *arguments)]
-        return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return self.run("ansible-playbook", *arguments, **more)
+
+    def run(
+        self, program: str, *arguments: t.Union[str, Path], check: bool = False, **more: str
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Run one of Ansible's programs and return what came of it. With ``check`` it must succeed."""
+        command = [str(part) for part in (Path(sys.executable).with_name(program), *arguments)]
+        environment = {**os.environ, **self.environment, **more}
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
 
     def tasks(
         self,

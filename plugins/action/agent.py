@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 
 from ansible import constants as C
@@ -56,7 +57,7 @@ class ActionModule(HostAction):
         if found["needs_command"]:
             more["command"] = self.send("fleet-backup.pyz", command)
         if found["missing"] and self._task.args.get("libraries", "report") == "private":
-            wheels = _wheels([library["distribution"] for library in found["missing"]], found["python"])
+            wheels = _wheels([library["distribution"] for library in found["missing"]], found["python"], self._wheel_dir())
             more["wheels"] = [self._send_file(wheel) for wheel in wheels]
         return more
 
@@ -64,22 +65,37 @@ class ActionModule(HostAction):
         with open(path, "rb") as file:
             return self.send(os.path.basename(path), file.read())
 
+    def _wheel_dir(self) -> t.Optional[str]:
+        folder = self._task.args.get("wheel_dir")
+        return self._loader.path_dwim(os.path.expanduser(folder)) if folder else None
 
-def _wheels(distributions: t.Sequence[str], python: t.Dict[str, str]) -> t.List[str]:
-    """Paths of wheels of these and of all that they need, for a host's interpreter. They are kept for the next host like it."""
+
+def _wheels(distributions: t.Sequence[str], python: t.Dict[str, str], given: t.Optional[str]) -> t.List[str]:
+    """Paths of wheels of these and of all that they need, for a host's interpreter.
+
+    They come from the folder ``given`` alone; without one they are fetched, and kept for the hosts like it: for a day, and for
+    as long as none can be fetched.
+    """
     platform = _platforms(python)
     kept = os.path.join(C.config.get_config_value("DEFAULT_LOCAL_TMP"), "..", "..", "fleet-backup", "wheels")
     folder = os.path.abspath(os.path.join(kept, "%s-%s" % (python["tag"], platform[0])))
     os.makedirs(folder, exist_ok=True)
-    options = ["--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--quiet"]
+    source = ["--no-index", "--find-links", given] if given else ["--find-links", folder]
+    options = [*source, "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--quiet"]
     options += ["--python-version", python["version"], "--implementation", "cp"]
     options += [word for name in platform for word in ("--platform", name)]
+    wanted = "\n".join([given or "", *sorted(distributions)])
+    answer = _Answer(folder, hashlib.sha256(wanted.encode("utf-8")).hexdigest())
+    # Several forks may want the same.
     with tempfile.TemporaryDirectory(dir=folder) as fresh, open(os.path.join(folder, ".lock"), "wb") as lock:
-        # Several forks may want the same.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        command = [sys.executable, "-m", "pip", "download", *options, "--find-links", folder, "--dest", fresh, *distributions]
+        if answer.is_fresh:
+            return answer.paths
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", fresh, *distributions]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
+            if answer.paths and not given:
+                return answer.paths
             raise AnsibleActionFail(
                 "the controller cannot fetch %s for Python %s on %s: %s"
                 % (", ".join(distributions), python["version"], python["platform"], done.stderr.strip()[-1000:])
@@ -87,7 +103,36 @@ def _wheels(distributions: t.Sequence[str], python: t.Dict[str, str]) -> t.List[
         names = sorted(name for name in os.listdir(fresh) if name.endswith(".whl"))
         for name in names:
             os.replace(os.path.join(fresh, name), os.path.join(folder, name))
-    return [os.path.join(folder, name) for name in names]
+        answer.keep(names)
+    return answer.paths
+
+
+class _Answer:
+    """Which wheels a question was answered with, kept beside them: asking costs a second for each host."""
+
+    _SECONDS = 24 * 3600
+
+    def __init__(self, folder: str, question: str) -> None:
+        self._folder = folder
+        self._path = os.path.join(folder, "%s.answer" % question)
+
+    @property
+    def paths(self) -> t.List[str]:
+        """The wheels; none when they are not all there."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                paths = [os.path.join(self._folder, name) for name in file.read().split()]
+        except OSError:
+            return []
+        return paths if all(os.path.isfile(path) for path in paths) else []
+
+    @property
+    def is_fresh(self) -> bool:
+        return bool(self.paths) and time.time() - os.stat(self._path).st_mtime < self._SECONDS
+
+    def keep(self, names: t.Sequence[str]) -> None:
+        with open(self._path, "w", encoding="utf-8") as file:
+            file.write("\n".join(names))
 
 
 def _platforms(python: t.Dict[str, str]) -> t.List[str]:

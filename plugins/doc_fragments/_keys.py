@@ -18,6 +18,8 @@ options:
   passphrase:
     description:
       - The passphrase of backups that are encrypted with one.
+      - Default is the variable E(FLEET_BACKUP_PASSPHRASE) of the environment that the module runs in, which is the controller's
+        for a task that is delegated to it.
     type: str
   file_keys:
     description:

@@ -39,6 +39,12 @@ options:
     type: str
     choices: [private, report]
     default: report
+  wheel_dir:
+    description:
+      - A folder on the controller with wheels for the hosts' interpreters, for a controller without a way to a package index.
+        Libraries then come from it alone. C(pip download) on another machine fills it.
+      - Default is to fetch them; what was fetched is kept for a day for other hosts, and used for longer when none can be.
+    type: path
   state:
     description:
       - With V(absent), schedules, command, job files and state are removed. Backups stay.
@@ -135,6 +141,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "argument_spec": {
         **SPEC,
         "libraries": {"type": "str", "choices": ["private", "report"], "default": "report"},
+        "wheel_dir": {"type": "path"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "library_dir": {"type": "path"},
         "program": {"type": "path"},

@@ -187,3 +187,28 @@ def test_status_and_copy(example, tmp_path):
     copied = example.play("copy", to_dir=str(disk))
     assert copied.returncode == 0, copied.stdout
     assert sorted(p.name for p in disk.glob("*/*/*.json")) == [p.name for p in manifests(example)]
+
+
+def test_the_project_for_awx_has_every_playbook(ansible):
+    project = ROOT / "examples" / "awx_project"
+    names = sorted(path.name for path in project.glob("*.yml"))
+    assert names == sorted(path.name for path in PLAYBOOKS.glob("*.yml"))
+    checked = ansible.playbook("-i", "localhost,", "--syntax-check", *(project / name for name in names))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count("playbook: ") == len(names)
+
+
+def test_the_passphrase_may_come_from_the_environment(ansible, example, tmp_path):
+    """As AWX hands secrets to what runs on the controller."""
+    job = {
+        "name": "locked",
+        "sources": [{"name": "app", "files": {"paths": [str(example.application)]}}],
+        "stores": ["disk"],
+        "encryption": {"passphrase_env": "LOCKED_PASSPHRASE"},
+    }
+    ansible.environment.update(LOCKED_PASSPHRASE="correct-horse", FLEET_BACKUP_PASSPHRASE="correct-horse")
+    assert example.play("backup", fleet_backup_jobs=[job]).returncode == 0
+    done = example.play("restore", fleet_backup_jobs=[job], to=str(tmp_path / "there"), confirm="yes")
+    assert done.returncode == 0, done.stdout
+    assert "correct-horse" not in done.stdout
+    assert list((tmp_path / "there").rglob("app.py"))

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from .. import VERSION
 from ..bytecode import with_bytecode
 from ..errors import ConfigurationError, FleetBackupError
+from ..installed import library_folder, private_libraries
 from ..job import CONFIG, Config, load_config, parse_config
 from ..libraries import missing, needed
 from ..options import redacted, shortened
@@ -98,12 +99,11 @@ def default_places() -> Places:
     if is_superuser():
         facts = "/etc/ansible/facts.d/fleet_backup.fact"
         logrotate = "/etc/logrotate.d/fleet-backup" if os.path.isdir("/etc/logrotate.d") else None
-        return Places("/usr/local/lib/fleet-backup", "/usr/local/bin/fleet-backup", "/etc/fleet-backup", facts, logrotate)
+        return Places(library_folder(), "/usr/local/bin/fleet-backup", "/etc/fleet-backup", facts, logrotate)
     home = os.path.expanduser("~")
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     return Places(
-        os.path.join(home, ".local", "lib", "fleet-backup"), os.path.join(home, ".local", "bin", "fleet-backup"),
-        os.path.join(config, "fleet-backup"),
+        library_folder(), os.path.join(home, ".local", "bin", "fleet-backup"), os.path.join(config, "fleet-backup")
     )  # fmt: skip
 
 
@@ -230,7 +230,7 @@ class _Install:
                 self._replace(compiled, with_bytecode(file.read(), compiled), 0o755)
 
     def _libraries(self, wheels: t.Sequence[str]) -> None:
-        own = os.path.join(self._places.library, "python", sys.implementation.cache_tag or "python")
+        own = private_libraries(self._places.library)
         for wheel in sorted(wheels):
             mark = os.path.join(own, ".%s.unpacked" % os.path.basename(wheel))
             if os.path.exists(mark):
