@@ -25,6 +25,7 @@ soak: $(VENV)/.dev ## Run the long form of the fault tests
 
 benchmark: $(VENV)/.run ## Measure against tar, zstd, restic and borg
 	$(BIN)/python tests/benchmarks/run.py
+	! docker info >/dev/null 2>&1 || { tests/containers/build.sh host && $(BIN)/python tests/benchmarks/fleet.py; }
 
 agent: ## Build build/fleet-backup.pyz, the command for hosts
 	$(PYTHON) tools/build_agent.py
