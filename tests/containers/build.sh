@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Build the images that the tests use, unless they exist: debian:bookworm, and each named (restore, host, redis, mariadb, postgresql).
+# Build the images that the tests use, unless they exist: debian:bookworm, and each that is named.
 #   debian:bookworm                 made by debootstrap from this machine's mirror when no registry has given it
 #   fleet-backup/restore:bookworm   the stock tools of RESTORE.txt, and no Python
 #   fleet-backup/host:bookworm      a host with systemd, cron, sshd and Python
+#   fleet-backup/servers:bookworm   the same with database servers, Docker and more; after host
 #   fleet-backup/redis:bookworm     a redis server
 #   fleet-backup/mariadb:bookworm   a MariaDB server
 #   fleet-backup/postgresql:bookworm   a PostgreSQL server
