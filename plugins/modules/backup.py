@@ -147,6 +147,7 @@ backup:
           bytes: 48210043
           seconds: 3.912
           retries: 0
+          link: /srv/backups/web1/marketplace/20261122T020000Z-full-daily-3f9a.json
     completed:
       description: Copies of earlier backups, which a store had missed, that this run brought there first.
       type: list

@@ -66,6 +66,10 @@ def test_the_marketplace_comes_back_from_everywhere(config, servers, tmp_path):
     before = marketplace.state(app)
     first = backup(config, job)
     assert (first.error, first.warnings) == (None, [])
+    links = {copy.store: copy.link for copy in first.copies}
+    assert open(links["disk"], encoding="utf-8").read().startswith("{")
+    for store, scheme in (("vault", "sftp"), ("vault-ssh", "sftp"), ("hosting", "ftp")):
+        assert links[store].startswith(scheme + "://") and links[store].endswith("/%s.json" % first.id), links
     assert {copy.store: copy.confirms for copy in first.copies} == {
         "disk": "sync",
         "vault": "sync",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import typing as t
 
@@ -218,7 +219,7 @@ class ComponentWriter:
 
     def _store_table(self, ending: str, volumes: t.Sequence[Volume], rows: t.Sequence[Row]) -> t.Tuple[FrameTable, bytes]:
         left = iter(rows)
-        described = [{"name": v.name, "frames": [next(left) for _ in range(v.frames)]} for v in volumes]
+        described = [{"name": v.name, "frames": list(itertools.islice(left, v.frames))} for v in volumes]
         table = {"format": 1, "compression": self._codec.name, "volumes": described}
         data = json.dumps(table, separators=(",", ":")).encode("ascii") + b"\n"
         upload = self._creator.create_clear(self.name + ending + ".frames.json")

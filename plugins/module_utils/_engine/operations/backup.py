@@ -460,7 +460,15 @@ class _Run:
         outcome = "failure" if error else "success"
         took = dataclasses.asdict(way or Way())
         known_by = "record" if store.name in self._earlier.blind else "store"
-        return Copy(store.name, self._drivers[store.name], outcome, store.confirms, described, known_by, **took)
+        link = None if error or not self._result.id else self._link(store, self._result.id)
+        return Copy(store.name, self._drivers[store.name], outcome, store.confirms, described, known_by, **took, link=link)
+
+    def _link(self, store: Store, backup_id: str) -> t.Optional[str]:
+        try:
+            return store.url(self._earlier.catalogs[store.name].manifest_key(backup_id))
+        except FleetBackupError as error:
+            self._say("store %s: where people find the backup is not known: %s" % (store.name, error))
+            return None
 
     def _sum_up(self) -> None:
         result = self._result

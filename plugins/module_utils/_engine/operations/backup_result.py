@@ -39,6 +39,8 @@ class Copy:
     bytes: int = 0
     seconds: float = 0
     retries: int = 0
+    #: Where people find it, without any secret; None where a store has no such thing.
+    link: t.Optional[str] = None
 
 
 @dataclass

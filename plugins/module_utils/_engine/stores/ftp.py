@@ -17,6 +17,7 @@ from ..errors import FleetBackupError, NotFoundError, StoreRefusedError, StoreUn
 from ..ftp.connection import ERRORS, Account, Connection, explain, joined
 from ..ftp.listing import Entry, entries
 from ..options import Option
+from ..urls import server_url
 from . import Readable, Store, StoredObject, Upload
 
 #: No leading dot: some servers hide such names, and then nobody could remove them.
@@ -223,6 +224,11 @@ class FtpStore(Store):
             raise StoreUnavailableError("%s: %s" % (self.account.store, error)) from error
         finally:
             connection.broken = connection.broken or not kept
+
+    def url(self, key: str) -> t.Optional[str]:
+        account, root = self.account, self._root or self._wanted
+        scheme = "ftps" if account.tls == "implicit" else "ftp"
+        return server_url(scheme, account.user, account.host, account.port, posixpath.join("/", root, key))
 
     def path(self, connection: Connection, key: str) -> str:
         if "\r" in key or "\n" in key:

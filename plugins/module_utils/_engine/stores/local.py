@@ -153,6 +153,9 @@ class LocalStore(Store):
             upload.abort()
         self.delete(upload.key)
 
+    def url(self, key: str) -> t.Optional[str]:
+        return self._path(key)
+
     def local_path(self) -> t.Optional[str]:
         return self.path
 

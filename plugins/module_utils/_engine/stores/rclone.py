@@ -157,6 +157,9 @@ class RcloneStore(Store):
     def remarks(self) -> t.List[str]:
         return [] if self._known_hash else ["the remote knows no checksum: only sizes can be compared"]
 
+    def url(self, key: str) -> t.Optional[str]:
+        return self.place(key)
+
     def place(self, key: str) -> str:
         """An object as the program names it."""
         if not key:

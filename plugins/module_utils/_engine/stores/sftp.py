@@ -18,6 +18,7 @@ from ..sftp.pool import Pool
 from ..sftp.session import Connection, Session
 from ..sftp.transfer import Reader, Writer
 from ..sftp.wire import ProtocolError, StatusError
+from ..urls import server_url
 from . import Readable, Store, StoredObject, Upload
 
 _UPLOADING = ".uploading-"
@@ -207,6 +208,9 @@ class SftpStore(Store):
         finally:
             upload.abort()
         self.delete(upload.key)
+
+    def url(self, key: str) -> t.Optional[str]:
+        return server_url("sftp", self._account.user, self._account.host, self._account.port, self._path(key))
 
     def _path(self, key: str) -> str:
         return posixpath.join(self.path, key) if key else self.path

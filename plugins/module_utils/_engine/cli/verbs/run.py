@@ -56,8 +56,10 @@ def show(result: BackupResult, console: Console) -> None:
         told = (result.id, size(result.bytes), size(result.stored), duration(result.duration))
         console.line("backup %s: %s read, %s stored in %s" % told)
     _show_components(result, console)
-    rows = [(copy.store, Cell(copy.outcome, "green" if copy.outcome != FAILURE else "red")) for copy in result.copies]
-    console.lines(table(("STORE", "REACHED" if result.dry_run else "COPY"), rows, colours=console.colours))
+    rows = [
+        (copy.store, Cell(copy.outcome, "green" if copy.outcome != FAILURE else "red"), copy.link or "") for copy in result.copies
+    ]
+    console.lines(table(("STORE", "REACHED" if result.dry_run else "COPY", "WHERE"), rows, colours=console.colours))
 
 
 def _show_components(result: BackupResult, console: Console) -> None:
