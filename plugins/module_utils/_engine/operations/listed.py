@@ -47,7 +47,7 @@ Failure = t.Optional[t.Dict[str, t.Any]]
 class Place:
     """One job on one store. Its methods raise nothing: ``error`` is why the store could not be listed or read.
 
-    ``details`` and ``failures`` hold what is known, ``read`` counts what was read for it.
+    ``details`` and ``failures`` hold what is known, ``read`` how much was read for it this time.
     """
 
     def __init__(self, catalog: Catalog, cache: ListingCache) -> None:
@@ -56,7 +56,7 @@ class Place:
         self.error: t.Optional[FleetBackupError] = None
         self.details: t.Dict[str, Details] = {}
         self.failures: t.Dict[str, Failure] = {}
-        self.read = 0
+        self._read: t.Set[str] = set()
         self._catalog = catalog
         self._cache = cache
 
@@ -69,6 +69,10 @@ class Place:
     def failed(self) -> t.List[str]:
         """The newest runs that failed."""
         return self.scan.failed[-KEPT_FAILURES:]
+
+    @property
+    def read(self) -> int:
+        return len(self._read)
 
     def look(self) -> None:
         """List the store, and recall what earlier listings have read."""
@@ -91,7 +95,7 @@ class Place:
 
     def read_details(self, backup_id: str) -> None:
         """Read the manifest of a backup, and the mark that accepts it; what turns out to be damaged is so in the scan."""
-        self.read += 1
+        self._read.add(backup_id)
         # One of its own: a thousand manifests need not be in memory at once.
         catalog = Catalog(self.store, self._catalog.folder, trusted=self._catalog.trusted)
         try:
@@ -106,7 +110,7 @@ class Place:
 
     def read_failure(self, backup_id: str) -> None:
         """Read the error that a failed run left."""
-        self.read += 1
+        self._read.add(backup_id + _FAILED)
         try:
             failure: Failure = _failure(self.store, self._catalog.failed_key(backup_id))
         except (NotFoundError, ValueError, KeyError, TypeError, AttributeError):
