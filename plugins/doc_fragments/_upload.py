@@ -89,6 +89,100 @@ options:
                 the size is compared.
             type: bool
             default: false
+      gdrive:
+        description:
+          - 'A folder of Google Drive: of a person''s own drive, or of a shared one.'
+        type: dict
+        suboptions:
+          folder_id:
+            description:
+              - 'The folder below which everything lies: the last part of its address in the browser. Default: the person''s
+                drive.'
+              - For example V(1AbCdEfGhIjKlMnOpQrStUvWxYz012345).
+            type: str
+            default: root
+          path:
+            description:
+              - Folders below that one, which are made when they are missing.
+              - For example V(backups/prod).
+            type: str
+          client_id:
+            description:
+              - The id of the OAuth client, with O(store.gdrive.refresh_token).
+            type: str
+          client_secret:
+            description:
+              - The secret of the OAuth client.
+            type: str
+          client_secret_file:
+            description:
+              - The same, read from this file.
+            type: path
+          client_secret_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          client_secret_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          refresh_token:
+            description:
+              - What gives access to the drive of a person, as Google gives it to the OAuth client (docs/stores.md).
+            type: str
+          refresh_token_file:
+            description:
+              - The same, read from this file.
+            type: path
+          refresh_token_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          refresh_token_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          service_account:
+            description:
+              - 'The key of a service account (JSON), instead of a refresh token. It has no storage of its own: it needs a
+                folder of a shared drive, or a O(store.gdrive.subject).'
+            type: str
+          service_account_file:
+            description:
+              - The same, read from this file.
+            type: path
+          service_account_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          service_account_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          subject:
+            description:
+              - The person for whom the service account acts (domain-wide delegation).
+              - For example V(backup@example.org).
+            type: str
+          chunk_size:
+            description:
+              - How much of an object is sent at once, and kept in memory until it arrived. A multiple of 256 KiB.
+            type: str
+            default: 8MiB
+          timeout:
+            description:
+              - How long to wait for an answer that does not come.
+            type: str
+            default: 60s
+          ca_bundle:
+            description:
+              - The certificates of the authorities that the server's certificate may be signed by.
+            type: path
+          endpoint_url:
+            description:
+              - The address of what stands in for Google, a gateway or a test server. It is asked for access tokens too.
+              - For example V(https://drive-gateway.example.org).
+            type: str
       local:
         description:
           - 'A folder of this host: a disk, or anything that is mounted.'

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from .ftp_place import ftp_explicit, ftp_implicit, ftp_none, vsftpd
+from .gdrive_place import google_drive
 from .place import Place
 from .registry import PLACES
 from .sftp_place import sshd
 
 #: The servers.
-__all__ = ["ftp_explicit", "ftp_implicit", "ftp_none", "vsftpd", "sshd"]
+__all__ = ["ftp_explicit", "ftp_implicit", "ftp_none", "google_drive", "vsftpd", "sshd"]
 
 
 class NONE:
@@ -65,3 +66,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> t.Iterator[Place]:
 def random_bytes() -> t.Callable[[int], bytes]:
     """Bytes that no compression on the way makes smaller; the same in every run."""
     return random.Random(5).randbytes
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that failed is made again at once."""
+    monkeypatch.setattr("_engine.asking_again._FIRST", 0.01)

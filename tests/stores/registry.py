@@ -8,6 +8,7 @@ import typing as t
 import pytest
 
 from .ftp_place import FtpClearPlace, FtpImplicitPlace, FtpPlace, FtpReadBackPlace, VsftpdPlace
+from .gdrive_place import GdrivePlace
 from .local_place import LocalPlace, LocalReadBackPlace
 from .place import Place
 from .rclone_place import RcloneFolderPlace
@@ -20,6 +21,7 @@ PLACES: t.Dict[str, t.Type[Place]] = {
     "ftp-implicit": FtpImplicitPlace,
     "ftp-read-back": FtpReadBackPlace,
     "ftp-vsftpd": VsftpdPlace,
+    "gdrive": GdrivePlace,
     "local": LocalPlace,
     "local-read-back": LocalReadBackPlace,
     "rclone": RcloneFolderPlace,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
-NAMES: t.Tuple[str, ...] = ("ftp", "local", "rclone", "s3", "sftp")
+NAMES: t.Tuple[str, ...] = ("ftp", "gdrive", "local", "rclone", "s3", "sftp")
 
 
 def load(driver: str) -> t.Type[Store]:
@@ -21,6 +21,10 @@ def load(driver: str) -> t.Type[Store]:
         from .ftp import FtpStore
 
         return FtpStore
+    if driver == "gdrive":
+        from .gdrive import GdriveStore
+
+        return GdriveStore
     if driver == "local":
         from .local import LocalStore
 
