@@ -111,6 +111,23 @@ def test_one_table(db, tmp_path):
     assert mariadb.describe(db, BOTH) == expected
 
 
+def test_one_table_has_its_triggers_again(db, tmp_path):
+    db.client(
+        "CREATE DATABASE shop; USE shop; CREATE TABLE item (n INT) ENGINE=InnoDB; CREATE TABLE log (n INT) ENGINE=InnoDB;"
+        "CREATE TRIGGER item_new AFTER INSERT ON item FOR EACH ROW INSERT INTO log VALUES (NEW.n);"
+        "INSERT INTO item VALUES (1), (2)"
+    )
+    before = mariadb.describe(db, ["shop"])
+    config = configure(tmp_path, source(db, databases=["shop"]))
+    take(config)
+    for damage in ("DELETE FROM shop.item", "DROP TABLE shop.item"):
+        db.client(damage)
+        restored(config, include=("shop/tables/item",))
+        assert mariadb.describe(db, ["shop"]) == before
+    db.client("INSERT INTO shop.item VALUES (3)")
+    assert db.ask("SELECT COUNT(*) FROM shop.log")[0][0] in (3, "3")
+
+
 def test_a_child_keeps_its_parent(db, tmp_path):
     db.client(NASTY)
     before = mariadb.describe(db, BOTH)

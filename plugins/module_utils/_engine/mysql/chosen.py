@@ -39,10 +39,16 @@ class Sections:
         self._component = component
         selection = Selection(include)
         self.all = not include
-        self.chosen = [
-            Chosen(section(entry_path(entry)), entry)
-            for entry in component.in_stream_order(lambda entry: selection.means(entry_path(entry), False))
-        ]
+
+        def means(entry: Entry) -> bool:
+            path = entry_path(entry)
+            if selection.means(path, False):
+                return True
+            # A table is not whole without its triggers.
+            one = section(path)
+            return one.kind == "triggers" and selection.means(one._replace(kind="tables").path, False)
+
+        self.chosen = [Chosen(section(entry_path(entry)), entry) for entry in component.in_stream_order(means)]
 
     def of(self, database: str, *kinds: str) -> t.List[Chosen]:
         return [chosen for chosen in self.chosen if chosen.section.database == database and chosen.section.kind in kinds]
