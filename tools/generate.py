@@ -195,7 +195,7 @@ def _documentation(options: t.Sequence[Option], place: str = "", required: bool 
     for option in written(options):
         entry: t.Dict[str, t.Any] = {"description": [re.sub(r"O\(([^)]*)\)", whole, option.help)]}
         if option.example is not None:
-            entry["description"].append("For example V(%s)." % option.example)
+            entry["description"].append("For example V(%s)." % re.sub(r"([\\)])", r"\\\1", str(option.example)))
         entry.update((key, value) for key, value in _spec_option(option, required).items() if key in _DOCUMENTED)
         if option.options or option.drivers:
             below = "%s%s%s." % (place, option.name, "[]" if option.type == "list" else "")

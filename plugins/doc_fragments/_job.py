@@ -2157,7 +2157,7 @@ options:
       - 'The account that Task Scheduler runs schedules as on Windows, by default SYSTEM. No password is kept: an account
         of the host reaches only what lies on it, a group managed service account (its name ends with C($)) the network too.
         It must be able to read the job files and to write to O(state_dir): the module M(fleet.backup.agent) sees to that.'
-      - For example V(ACME\backup$).
+      - For example V(ACME\\backup$).
     type: str
   schedules_enabled:
     description:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail server: STARTTLS on port 587, TLS on port 465, both only with a password. What it takes lies in a Maildir.
 
