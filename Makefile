@@ -23,7 +23,7 @@ lint: $(VENV)/.dev ## Run the quick checks only: style, types, generated files
 soak: $(VENV)/.dev ## Run the long form of the fault tests
 	$(BIN)/python -m pytest --timeout 3600 -m soak tests
 
-benchmark: $(VENV)/.run ## Measure against tar, zstd, restic and borg
+benchmark: $(VENV)/.run ## Measure against tar, zstd, restic, borg, dump programs
 	$(BIN)/python tests/benchmarks/run.py
 	! docker info >/dev/null 2>&1 || { tests/containers/build.sh host && $(BIN)/python tests/benchmarks/fleet.py; }
 

@@ -20,6 +20,9 @@ _MIB = 1 << 20
 #: The one file that is looked for in the data set ``many``.
 WANTED = os.path.join("2022", "06", "picked.bin")
 
+#: The one of 1,000 tenants who has half of all rows in ``tenants``.
+BIG = 500
+
 
 def make(name: str, scale: float, folder: str) -> None:
     """Make the data set ``name`` in ``folder`` unless it is there already, whole and of this version."""
@@ -106,14 +109,11 @@ def _sql(folder: str, scale: float) -> None:
 
 def _row(number: int, rng: random.Random, texts: t.Sequence[str]) -> str:
     bits = rng.getrandbits(96)
-    return "(%d,'%012x','%s','2024-%02d-%02d %02d:%02d:00',%d.%02d,%d,NULL)" % (
+    return "(%d,'%012x','%s','%s',%d.%02d,%d,NULL)" % (
         number,
         bits >> 48,
         texts[bits % len(texts)],
-        number // 9000 % 12 + 1,
-        number // 300 % 28 + 1,
-        number // 12 % 24,
-        number % 60,
+        _moment(number),
         bits % 997,
         bits % 97,
         bits % 5,
@@ -194,6 +194,66 @@ def _databases(folder: str, scale: float) -> None:
     base.close()
 
 
+def _tables(folder: str, scale: float) -> None:
+    """1 GiB of rows of a shop, as COPY and LOAD DATA read them; and ``changes.sql``, which changes 0.5 % of the orders."""
+    rng = random.Random(10)
+    texts = [line.strip().decode() for line in _lines(rng, 5000)]
+
+    def customer(n: int) -> str:
+        return "%d\t%s\t%012x@example.org\t%s" % (n, rng.choice(_WORDS), rng.getrandbits(48), rng.choice(texts))
+
+    def event(n: int) -> str:
+        return '%d\t%d\t%s\t{"from": "%08x", "page": "%s"}' % (n, n, _moment(n), rng.getrandbits(32), rng.choice(texts))
+
+    def picture(n: int) -> str:
+        return "%d\t\\\\x%s" % (n, rng.randbytes(rng.randint(500, 5500)).hex())
+
+    customers = _write_rows(os.path.join(folder, "customer.tsv"), 100 * _MIB * scale, customer)
+
+    def order(n: int) -> str:
+        return "%d\t%d\t%s" % (n, rng.randint(1, customers), _order(n, rng, texts))
+
+    orders = _write_rows(os.path.join(folder, "orders.tsv"), 724 * _MIB * scale, order)
+    _write_rows(os.path.join(folder, "event.tsv"), 100 * _MIB * scale, event)
+    _write_rows(os.path.join(folder, "picture.tsv"), 100 * _MIB * scale, picture)
+    with open(os.path.join(folder, "changes.sql"), "w") as file:
+        file.write("BEGIN;\n")
+        for n in sorted(rng.sample(range(1, orders + 1), orders // 200)):
+            change = (rng.getrandbits(48), rng.randrange(10**5) / 100, n)
+            file.write("UPDATE orders SET code = '%012x', total = %.2f WHERE id = %d;\n" % change)
+        file.write("COMMIT;\n")
+
+
+def _tenants(folder: str, scale: float) -> None:
+    """1,000,000 orders of the tenant BIG among as many of 999 others."""
+    rng = random.Random(11)
+    texts = [line.strip().decode() for line in _lines(rng, 5000)]
+    tenants = [BIG] * int(10**6 * scale) + [n for n in range(1, 1001) if n != BIG] * int(1000 * scale)
+    rng.shuffle(tenants)
+    with open(os.path.join(folder, "orders.tsv"), "w") as file:
+        for n, tenant in enumerate(tenants, 1):
+            file.write("%d\t%d\t%s\n" % (n, tenant, _order(n, rng, texts)))
+
+
+def _order(n: int, rng: random.Random, texts: t.Sequence[str]) -> str:
+    bits = rng.getrandbits(96)
+    return "%012x\t%s\t%s\t%d.%02d" % (bits >> 48, texts[bits % len(texts)], _moment(n), bits % 997, bits % 97)
+
+
+def _moment(n: int) -> str:
+    return "2024-%02d-%02d %02d:%02d:00" % (n // 9000 % 12 + 1, n // 300 % 28 + 1, n // 12 % 24, n % 60)
+
+
+def _write_rows(path: str, size: float, row: t.Callable[[int], str]) -> int:
+    """Write rows 1, 2, 3, ... until there are ``size`` bytes; return how many there are."""
+    number = 0
+    with open(path, "wb") as file:
+        while file.tell() < size:
+            file.write("".join([row(n) + "\n" for n in range(number + 1, number + 501)]).encode())
+            number += 500
+    return number
+
+
 def _million(folder: str, scale: float) -> None:
     """1,000,000 tiny files in 10,000 folders."""
     for n in range(max(1, int(10_000 * scale))):
@@ -248,6 +308,8 @@ MAKERS: t.Dict[str, t.Callable[[str, float], None]] = {
     "sqlite": _sqlite,
     "dumps": _dumps,
     "databases": _databases,
+    "tables": _tables,
+    "tenants": _tenants,
     "million": _million,
     "tiny": _tiny,
 }

@@ -14,7 +14,15 @@ import typing as t
 from comparisons import BORG, HERE, MIB, OURS, PROJECT, RESTIC, Comparison, Contender, Place
 from measuring import Step
 
-_KEPT = "kept"
+
+def second_day(
+    name: str, folder: str, day_one: t.Sequence[Step], change: Step, day_two: Step, needs: t.Tuple[str, ...] = ()
+) -> Contender:
+    """Of a contender whose whole first day is in its output folder."""
+    output, kept = os.path.join(folder, "output"), os.path.join(folder, "kept")
+    once = [*day_one, Step([["cp", "-a", output, kept]]), change]
+    before = [Step([["cp", "-a", kept + "/.", output]])]
+    return Contender(name, folder, [day_two], before=before, once=once, needs=needs, slow=bool(needs))
 
 
 class _Days:
@@ -28,10 +36,7 @@ class _Days:
         self._second = Step([["cp", os.path.join(place.data, second), self.file]])
 
     def contender(self, name: str, day_one: t.Sequence[Step], day_two: Step, needs: t.Tuple[str, ...] = ()) -> Contender:
-        kept = os.path.join(self.folder, _KEPT)
-        once = [self.first, *day_one, Step([["cp", "-a", self.output, kept]]), self._second]
-        before = [Step([["cp", "-a", kept + "/.", self.output]])]
-        return Contender(name, self.folder, [day_two], before=before, once=once, needs=needs, slow=bool(needs))
+        return second_day(name, self.folder, [self.first, *day_one], self._second, day_two, needs)
 
 
 def _restic(place: Place, first: str, second: str) -> Contender:

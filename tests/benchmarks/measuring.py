@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tempfile
 import time
 import typing as t
 from dataclasses import dataclass, field
 
 Argv = t.Sequence[str]
+
+# strace -y: read(5</path>, ..., 65536) = 65536
+_READ = re.compile(r"^(?:read|readv|pread64|preadv)\(\d+<([^>]*)>.* = (\d+)$")
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class Usage:
 
 class FailedError(Exception):
     """A contender's command did not succeed, so its time means nothing."""
+
+
+class MissingError(Exception):
+    """What a comparison cannot do without is not on this machine."""
 
 
 def run(steps: t.Sequence[Step]) -> Usage:
@@ -76,6 +85,23 @@ def _run_step(step: Step) -> Usage:
             raise FailedError("%s: exit code %d: %s" % (process.args, process.returncode, said.decode(errors="replace")[-2000:]))
     usages = [usage for _pid, _status, usage in ends]
     return Usage(wall, sum(u.ru_utime + u.ru_stime for u in usages), sum(u.ru_maxrss for u in usages) * 1024)
+
+
+def run_reading(argv: Argv, store: str) -> Usage:
+    """Run a command twice: to measure it, and to count what it and its children read of the files below ``store``."""
+    used = run([Step([argv])])
+    with tempfile.TemporaryDirectory() as folder:
+        # A file for each thread: in a common one, a call that another one interrupts is torn in two.
+        trace = ["strace", "-ff", "-y", "-qq", "-e", "trace=read,readv,pread64,preadv", "-o", os.path.join(folder, "trace")]
+        run([Step([[*trace, *argv]])])
+        read = sum(_read_of(os.path.join(folder, name), store) for name in os.listdir(folder))
+    return Usage(used.wall, used.cpu, used.rss, read)
+
+
+def _read_of(trace: str, store: str) -> int:
+    with open(trace, errors="replace") as file:
+        found = [match for match in map(_READ.match, file) if match]
+    return sum(int(m.group(2)) for m in found if m.group(1).startswith(store))
 
 
 def stored_bytes(path: str) -> int:

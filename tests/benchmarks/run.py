@@ -19,13 +19,14 @@ import typing as t
 
 from comparisons import ALL as FIRST_DAY
 from comparisons import HERE, MIB, PROJECT, Comparison, Contender, Place
+from databases import DATABASES
 from deltas import DELTAS
 from increments import INCREMENTS
-from measuring import FailedError, Usage, run, stored_bytes
+from measuring import FailedError, MissingError, Usage, run, stored_bytes
 from sealed import SEALED
 from volumes import VOLUMES
 
-ALL = {**FIRST_DAY, **INCREMENTS, **DELTAS, **SEALED, **VOLUMES}
+ALL = {**FIRST_DAY, **INCREMENTS, **DELTAS, **SEALED, **VOLUMES, **DATABASES}
 SLOW_RUNS = 3
 
 # Where outputs lie that are of no more use.
@@ -85,7 +86,10 @@ def compare(name: str, options: argparse.Namespace) -> t.Dict[str, t.Any]:
     used = os.path.join(options.folder, USED)
     put_away(work, used)
     place = Place(os.path.join(data, "data"), work, [sys.executable, "-I", options.engine])
-    comparison = build(place)
+    try:
+        comparison = build(place)
+    except MissingError as error:
+        return {"rows": [], "limits": [], "skipped": [str(error)]}
     skipped, runners = [], []
     for contender in comparison.contenders:
         if options.quick and contender.slow:
@@ -96,6 +100,8 @@ def compare(name: str, options: argparse.Namespace) -> t.Dict[str, t.Any]:
             skipped.append("%s: %s is not installed" % (contender.name, ", ".join(missing)))
         else:
             runners.append(contender)
+    if comparison.contenders[0] not in runners:
+        return {"rows": [], "limits": [], "skipped": skipped}
     try:
         usages, stored = measure(runners, comparison, options.runs, used)
     finally:

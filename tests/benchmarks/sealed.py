@@ -10,12 +10,9 @@ import typing as t
 
 from comparisons import MIB, OURS, Comparison, Contender, Place, files
 from data import WANTED
-from measuring import Step, Usage, run
+from measuring import Usage, run_reading
 
 PLAIN = "the same in plain"
-
-# strace -y: read(5</path>, ..., 65536) = 65536
-_READ = re.compile(r"^(?:\d+ +)?(?:read|readv|pread64|preadv)\(\d+<([^>]*)>.* = (\d+)$")
 
 
 def _encryption(place: Place, folder: str) -> t.Tuple[str, t.Dict[str, t.Any]]:
@@ -57,12 +54,7 @@ def _one_file(place: Place, *arguments: str) -> Comparison:
     call = place.call(config, *arguments, "--identity", identity).pipeline[0]
 
     def measure() -> Usage:
-        used = run([Step([call])])
-        trace = os.path.join(folder, "trace")
-        run([Step([["strace", "-f", "-y", "-qq", "-e", "trace=read,readv,pread64,preadv", "-o", trace, *call]])])
-        with open(trace) as file:
-            found = [match for match in map(_READ.match, file) if match]
-        return Usage(used.wall, used.cpu, used.rss, sum(int(m.group(2)) for m in found if m.group(1).startswith(store)))
+        return run_reading(call, store)
 
     ours = Contender(OURS, folder, [], once=[place.call(config, "run", "bench")], needs=("strace",), measure=measure)
     return Comparison(place.data, [ours], {}, rss=128 * MIB, seconds=1.0, read=10 * 10**6)
