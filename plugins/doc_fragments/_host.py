@@ -135,6 +135,79 @@ options:
                 description:
                   - Keep every backup that is younger than this.
                 type: str
+      dropbox:
+        description:
+          - 'A folder of Dropbox: of a whole Dropbox, or of an app''s own folder in it.'
+        type: dict
+        suboptions:
+          app_key:
+            description:
+              - The key of the app, from Dropbox's app console.
+              - For example V(a1b2c3d4e5f6g7h).
+            type: str
+            required: true
+          app_secret:
+            description:
+              - The secret of the app. Not needed for a refresh token that was made without it (PKCE).
+            type: str
+          app_secret_file:
+            description:
+              - The same, read from this file.
+            type: path
+          app_secret_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          app_secret_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          refresh_token:
+            description:
+              - What gives the app access to somebody's Dropbox (docs/stores.md).
+            type: str
+          refresh_token_file:
+            description:
+              - The same, read from this file.
+            type: path
+          refresh_token_env:
+            description:
+              - The same, read from this environment variable.
+            type: str
+          refresh_token_credential:
+            description:
+              - The same, read from this credential of the systemd unit that runs the job.
+            type: str
+          path:
+            description:
+              - 'The folder below which everything lies, from the root of what the app may see. It must exist. Default: that
+                root.'
+              - For example V(backups/prod).
+            type: str
+          app_folder:
+            description:
+              - Where the app's own folder lies in the Dropbox, when the app may see no more than that. Only links need it.
+              - For example V(Apps/fleet-backup).
+            type: str
+          chunk_size:
+            description:
+              - How much of an object is sent at once, and kept in memory until it arrived. At most 128 MiB.
+            type: str
+            default: 8MiB
+          timeout:
+            description:
+              - How long to wait for an answer that does not come.
+            type: str
+            default: 60s
+          ca_bundle:
+            description:
+              - The certificates of the authorities that the server's certificate may be signed by.
+            type: path
+          endpoint_url:
+            description:
+              - The address of what stands in for Dropbox, a gateway or a test server. It is asked for access tokens too.
+              - For example V(https://dropbox-gateway.example.org).
+            type: str
       ftp:
         description:
           - A folder on an FTP server, with TLS unless it is told otherwise.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .dropbox_place import dropbox_service
 from .ftp_place import ftp_explicit, ftp_implicit, ftp_none, vsftpd
 from .gdrive_place import google_drive
 from .place import Place
@@ -16,7 +17,7 @@ from .registry import PLACES
 from .sftp_place import sshd
 
 #: The servers.
-__all__ = ["ftp_explicit", "ftp_implicit", "ftp_none", "google_drive", "vsftpd", "sshd"]
+__all__ = ["dropbox_service", "ftp_explicit", "ftp_implicit", "ftp_none", "google_drive", "vsftpd", "sshd"]
 
 
 class NONE:

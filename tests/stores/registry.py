@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 
+from .dropbox_place import DropboxPlace
 from .ftp_place import FtpClearPlace, FtpImplicitPlace, FtpPlace, FtpReadBackPlace, VsftpdPlace
 from .gdrive_place import GdrivePlace
 from .local_place import LocalPlace, LocalReadBackPlace
@@ -16,6 +17,7 @@ from .s3_place import S3Md5Place, S3Place
 from .sftp_place import SftpPlace, SftpProgramPlace, SftpReadBackPlace
 
 PLACES: t.Dict[str, t.Type[Place]] = {
+    "dropbox": DropboxPlace,
     "ftp": FtpPlace,
     "ftp-clear": FtpClearPlace,
     "ftp-implicit": FtpImplicitPlace,

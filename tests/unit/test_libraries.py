@@ -33,7 +33,7 @@ def test_every_library_that_the_engine_imports_is_known():
     foreign = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names}
     known = {"backports" if name == "backports.zstd" else name for name in libraries.LIBRARIES}
     # What comes with them.
-    known |= {"botocore", "compression", "google", "google_auth_httplib2", "httplib2", "requests", "urllib3"}
+    known |= {"botocore", "compression", "google", "google_auth_httplib2", "httplib2", "requests", "stone", "urllib3"}
     assert {name.split(".")[0] for name in foreign} <= known
 
 

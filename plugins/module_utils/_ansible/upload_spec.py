@@ -14,6 +14,26 @@ SPEC: t.Dict[str, t.Any] = {
         "type": "dict",
         "required": True,
         "options": {
+            "dropbox": {
+                "type": "dict",
+                "options": {
+                    "app_key": {"type": "str", "required": True, "no_log": False},
+                    "app_secret": {"type": "str", "no_log": True},
+                    "app_secret_file": {"type": "path", "no_log": False},
+                    "app_secret_env": {"type": "str", "no_log": False},
+                    "app_secret_credential": {"type": "str", "no_log": False},
+                    "refresh_token": {"type": "str", "no_log": True},
+                    "refresh_token_file": {"type": "path", "no_log": False},
+                    "refresh_token_env": {"type": "str", "no_log": False},
+                    "refresh_token_credential": {"type": "str", "no_log": False},
+                    "path": {"type": "str"},
+                    "app_folder": {"type": "str"},
+                    "chunk_size": {"type": "str", "default": "8MiB"},
+                    "timeout": {"type": "str", "default": "60s"},
+                    "ca_bundle": {"type": "path"},
+                    "endpoint_url": {"type": "str"},
+                },
+            },
             "ftp": {
                 "type": "dict",
                 "options": {
@@ -133,8 +153,8 @@ SPEC: t.Dict[str, t.Any] = {
                 },
             },
         },
-        "required_one_of": [["ftp", "gdrive", "local", "rclone", "s3", "sftp"]],
-        "mutually_exclusive": [["ftp", "gdrive", "local", "rclone", "s3", "sftp"]],
+        "required_one_of": [["dropbox", "ftp", "gdrive", "local", "rclone", "s3", "sftp"]],
+        "mutually_exclusive": [["dropbox", "ftp", "gdrive", "local", "rclone", "s3", "sftp"]],
     },
     "key": {"type": "str", "no_log": False},
     "replace": {"type": "bool", "default": False},

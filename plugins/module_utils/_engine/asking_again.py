@@ -12,6 +12,7 @@ ATTEMPTS = 4
 _FIRST, _LONGEST = 0.5, 16.0
 
 
-def pause(failures: int) -> None:
-    """Sleep after so many failures in a row: longer each time, a random part taken off."""
-    time.sleep(min(_FIRST * 2 ** (failures - 1), _LONGEST) * random.uniform(0.5, 1))  # noqa: S311 - no secret
+def pause(failures: int, asked: float = 0.0) -> None:
+    """Sleep after so many failures in a row: longer each time, a random part taken off. ``asked``: the seconds that the service
+    wants to be left alone, for which it is in any case."""
+    time.sleep(max(min(_FIRST * 2 ** (failures - 1), _LONGEST) * random.uniform(0.5, 1), asked))  # noqa: S311 - no secret

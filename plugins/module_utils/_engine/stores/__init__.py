@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
-NAMES: t.Tuple[str, ...] = ("ftp", "gdrive", "local", "rclone", "s3", "sftp")
+NAMES: t.Tuple[str, ...] = ("dropbox", "ftp", "gdrive", "local", "rclone", "s3", "sftp")
 
 
 def load(driver: str) -> t.Type[Store]:
     """Return the class of a driver; its module is imported only now."""
+    if driver == "dropbox":
+        from .dropbox import DropboxStore
+
+        return DropboxStore
     if driver == "ftp":
         from .ftp import FtpStore
 
