@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -207,7 +208,14 @@ def show(name: str, result: t.Dict[str, t.Any]) -> None:
     sys.stdout.flush()
 
 
+def stopped(*_: object) -> None:
+    """Servers and files are cleared away then too; nobody cuts that short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stopped)
     try:
         raise SystemExit(main())
     except FailedError as error:
