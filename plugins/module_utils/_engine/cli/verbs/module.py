@@ -8,6 +8,7 @@ complete, as the module's argument spec makes them.
 
 from __future__ import annotations
 
+import importlib
 import json
 import typing as t
 from dataclasses import dataclass, field
@@ -78,61 +79,5 @@ def _parameters(path: str) -> t.Dict[str, t.Any]:
 
 
 def _load(name: str) -> Task:
-    """A module's file. The import stands in a branch, as in the other registries."""
-    if name == "agent":
-        from ...modules import agent
-
-        return agent
-    if name == "archive":
-        from ...modules import archive
-
-        return archive
-    if name == "backup":
-        from ...modules import backup
-
-        return backup
-    if name == "backup_info":
-        from ...modules import backup_info
-
-        return backup_info
-    if name == "checksum":
-        from ...modules import checksum
-
-        return checksum
-    if name == "copy_backup":
-        from ...modules import copy_backup
-
-        return copy_backup
-    if name == "database_dump":
-        from ...modules import database_dump
-
-        return database_dump
-    if name == "mark_backup":
-        from ...modules import mark_backup
-
-        return mark_backup
-    if name == "notify":
-        from ...modules import notify
-
-        return notify
-    if name == "prune":
-        from ...modules import prune
-
-        return prune
-    if name == "restore":
-        from ...modules import restore
-
-        return restore
-    if name == "schedule":
-        from ...modules import schedule
-
-        return schedule
-    if name == "upload":
-        from ...modules import upload
-
-        return upload
-    if name == "verify":
-        from ...modules import verify
-
-        return verify
-    raise KeyError(name)
+    """A module's file, by its name: nothing but the whole command, which has them all, comes here."""
+    return t.cast(Task, importlib.import_module("...modules.%s" % name, __package__))
