@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what follows from the engine's option declarations, or with ``--check`` say whether it is up to date.
 
-The declarations (options.py, job.py and each driver's OPTIONS) become the Ansible argument spec, its documentation, the
+The declarations (options.py, job_options.py and each driver's OPTIONS) become the Ansible argument spec, its documentation, the
 JSON schema of a job file and the tables of docs/options.md. Nobody writes those by hand.
 """
 
@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
 import yaml  # noqa: E402
 
 from _engine import notifiers, sources, stores  # noqa: E402
-from _engine.job import CONFIG, JOB  # noqa: E402
+from _engine.job_options import CONFIG, JOB  # noqa: E402
 from _engine.operations.archive import OPTIONS as ARCHIVE  # noqa: E402
 from _engine.operations.database_dump import options as dump_options  # noqa: E402
 from _engine.operations.upload import OPTIONS as UPLOAD  # noqa: E402

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from _engine.job import RETENTION
+from _engine.job_options import RETENTION
 from _engine.names import BackupId
 from _engine.options import check
 from _engine.retention import Candidate, decide

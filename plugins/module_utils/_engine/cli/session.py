@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..job import Config, load_config
+from ..job import Config
+from ..job_files import load_config
 from ..progress import Progress
 from ..result import Result
 from .config_path import config_path

@@ -7,7 +7,9 @@ import re
 import typing as t
 
 from ..errors import ConfigurationError
-from ..job import CONFIG, Config, Job, load_config, parse_config
+from ..job import Config, Job, parse_config
+from ..job_files import load_config
+from ..job_options import CONFIG
 from ..operations.tenants import find_job
 from ..options import seconds
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from ..job import load_config, parse_config
+from ..job import parse_config
+from ..job_files import load_config
 from ..operations.install import default_places
 from ..operations.notify import NotifyResult, notify
 from . import Params

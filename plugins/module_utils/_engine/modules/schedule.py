@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from ..job import load_config
+from ..job_files import load_config
 from ..operations.install import default_places
 from ..operations.schedule import ScheduleResult, apply_schedules
 from . import Diff, Params

@@ -12,7 +12,8 @@ from ..archive.index import entry_path
 from ..archive.listing import Fingerprint, archive_fingerprints, entry_fingerprint
 from ..archive.single import Packed, pack
 from ..errors import ConfigurationError, FleetBackupError, IntegrityError
-from ..job import COMPRESSION, Compression, resolve_compression
+from ..job import Compression, resolve_compression
+from ..job_options import COMPRESSION
 from ..names import printable
 from ..options import Option, check
 from ..replacement import new_file

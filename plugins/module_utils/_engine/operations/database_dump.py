@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from ..archive.listing import content_sha256
 from ..archive.single import pack
 from ..errors import ConfigurationError, FleetBackupError, IntegrityError
-from ..job import COMPRESSION, default_state_dir, resolve_compression
+from ..job import default_state_dir, resolve_compression
+from ..job_options import COMPRESSION
 from ..options import Option, check
 from ..replacement import new_file
 from ..result import Result

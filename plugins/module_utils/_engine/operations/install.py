@@ -28,7 +28,9 @@ from .. import VERSION
 from ..bytecode import with_bytecode
 from ..errors import ConfigurationError, FleetBackupError
 from ..installed import library_folder, private_libraries
-from ..job import CONFIG, Config, load_config, parse_config
+from ..job import Config, parse_config
+from ..job_files import load_config
+from ..job_options import CONFIG
 from ..libraries import missing, needed
 from ..options import redacted, shortened
 from ..private import private_folder

@@ -21,7 +21,8 @@ from ..errors import (
 )
 from ..hooks import run_hooks
 from ..interruption import checkpoint, uninterrupted
-from ..job import HOOK_POINTS, Config, Job, SourceConfig
+from ..job import Config, Job, SourceConfig
+from ..job_options import HOOK_POINTS
 from ..keyring import Keyring
 from ..lock import JobLock
 from ..names import SAFETY_TAG, parse_backup_id
