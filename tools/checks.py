@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the project's checks and tests, all of them, and say at the end what passed, failed or was skipped.
 
-A check whose tools this machine lacks is skipped, loudly and by name; where CI=true stands in the environment that is a
-failure. Usage: ``checks.py [lint | NAME...]``; without names everything runs.
+Checks of different lanes run side by side at the end, for each uses little of the machine. A check whose tools this machine
+lacks is skipped, loudly and by name; where CI=true stands in the environment that is a failure.
+Usage: ``checks.py [lint | NAME...]``; without names everything runs.
 """
 
 from __future__ import annotations
@@ -12,22 +13,27 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from collection import COLLECTIONS, ROOT, copy_collection, prepare_sanity
+from collection import BUILD, ROOT, copy_collection, prepare_sanity
 
 BIN = Path(sys.executable).parent
 CI = os.environ.get("CI") == "true"
+_SHOWING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Check:
     """One check: ``command`` (argument list) is run in ``folder()``; ``needs`` are programs that must be on the PATH.
 
-    ``lacks()`` tells what else is missing on this machine. After ``limit`` seconds it has failed.
+    ``lacks()`` tells what else is missing on this machine. After ``limit`` seconds it has failed. The checks of one ``lane``
+    run one after the other, beside those of other lanes, once all without a lane are done.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Check:
     folder: t.Callable[[], Path] = lambda: ROOT
     environment: t.Callable[[], t.Dict[str, str]] = lambda: {}
     lacks: t.Callable[[], str] = lambda: ""
+    lane: str = ""
 
 
 def _python(*arguments: str) -> t.Tuple[str, ...]:
@@ -55,7 +62,7 @@ _FRONT = tuple(
 def _collections() -> Path:
     """Where the front can be imported by the name that Ansible gives it."""
     copy_collection()
-    return COLLECTIONS.parent
+    return BUILD
 
 
 def _no_docker() -> str:
@@ -67,6 +74,11 @@ def _with_base_image() -> Path:
     """The copy of the collection; debian:bookworm is there, from wherever this machine can have it."""
     subprocess.run([str(ROOT / "tests" / "containers" / "build.sh"), "host", "servers"], check=True, stdout=subprocess.DEVNULL)
     return copy_collection()
+
+
+def _own_copy() -> Path:
+    """A copy of the collection that no other check writes into."""
+    return copy_collection(BUILD / "checked")
 
 
 CHECKS = (
@@ -97,20 +109,25 @@ CHECKS = (
         needs=("docker", "ssh", "ssh-keygen"),
         folder=_with_base_image,
         lacks=_no_docker,
+        lane="hosts",
     ),
-    Check("ansible-lint", _python("-m", "ansiblelint", "--offline", "--profile", "production"), folder=copy_collection),
-    Check("changelog", ("antsibull-changelog", "lint"), folder=copy_collection),
-    Check("docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."), folder=copy_collection),
+    Check(
+        "ansible-lint", _python("-m", "ansiblelint", "--offline", "--profile", "production"), folder=_own_copy, lane="collection"
+    ),
+    Check("changelog", ("antsibull-changelog", "lint"), folder=_own_copy, lane="collection"),
+    Check("docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."), folder=_own_copy, lane="collection"),
     Check(
         "galaxy",
         ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(ROOT / "build")),
-        folder=copy_collection,
+        folder=_own_copy,
+        lane="collection",
     ),
     Check(
         "sanity",
         ("ansible-test", "sanity", "--color", "no", "--venv", "--requirements", "--python", "%d.%d" % sys.version_info[:2]),
         needs=("shellcheck",),
-        folder=copy_collection,
+        folder=_own_copy,
+        lane="collection",
         environment=prepare_sanity,
     ),
 )
@@ -124,9 +141,12 @@ def main(names: t.Sequence[str]) -> int:
         sys.stderr.write("there is no check %s; there are: lint, %s\n" % (", ".join(unknown), ", ".join(known)))
         return 2
     os.environ["PATH"] = "%s%s%s" % (BIN, os.pathsep, os.environ.get("PATH", ""))
-    os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS.parent)
     chosen = [check for check in CHECKS if not names or check.name in names or ("lint" in names and check.quick)]
-    outcomes = [(check.name, *_run(check)) for check in chosen]
+    lanes = [[check for check in chosen if check.lane == lane] for lane in dict.fromkeys(check.lane for check in chosen) if lane]
+    outcomes = [_run(check) for check in chosen if not check.lane]
+    with ThreadPoolExecutor(len(lanes) or 1) as side_by_side:
+        for part in side_by_side.map(lambda lane: [_run(check, later=len(lanes) > 1) for check in lane], lanes):
+            outcomes += part
     sys.stdout.write("\n%s\n" % ("=" * 78))
     for name, outcome, duration in outcomes:
         sys.stdout.write("%-14s %-60s %5.0f s\n" % (name, outcome, duration))
@@ -134,34 +154,47 @@ def main(names: t.Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _run(check: Check) -> t.Tuple[str, float]:
-    sys.stdout.write("\n=== %s: %s\n" % (check.name, " ".join(check.command)))
-    sys.stdout.flush()
-    missing = [program for program in check.needs if not shutil.which(program)]
-    if not missing:
-        missing = [lack for lack in [check.lacks()] if lack]
-    if missing:
-        sys.stdout.write("SKIPPED: this machine has no %s\n" % ", ".join(missing))
-        return "SKIPPED: no %s" % ", ".join(missing), 0.0
+def _run(check: Check, later: bool = False) -> t.Tuple[str, str, float]:
+    """Return the check's name, its outcome and the seconds it took. ``later``: its output is shown when it is done."""
+    output = tempfile.TemporaryFile() if later else None
+    title = "\n=== %s: %s\n" % (check.name, " ".join(check.command))
     began = time.monotonic()
+    if not later:
+        sys.stdout.write(title)
+        sys.stdout.flush()
+    missing = [program for program in check.needs if not shutil.which(program)] or [lack for lack in [check.lacks()] if lack]
+    outcome = "SKIPPED: no %s" % ", ".join(missing) if missing else _outcome(check, output)
+    with _SHOWING:
+        if output is not None:
+            output.seek(0)
+            sys.stdout.write(title + output.read().decode(errors="replace"))
+            output.close()
+        if missing:
+            sys.stdout.write("SKIPPED: this machine has no %s\n" % ", ".join(missing))
+        sys.stdout.flush()
+    return check.name, outcome, time.monotonic() - began
+
+
+def _outcome(check: Check, output: t.Optional[t.IO[bytes]]) -> str:
     folder = check.folder()
+    collections = next((p.parent for p in folder.parents if p.name == "ansible_collections"), BUILD)
     running = subprocess.Popen(
         check.command,
         cwd=folder,
-        env={**os.environ, **check.environment()},
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), **check.environment()},
         stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
         start_new_session=True,
     )
-    outcome = "FAILED"
     try:
-        outcome = "FAILED" if running.wait(check.limit) else "passed"
+        return "FAILED" if running.wait(check.limit) else "passed"
     except subprocess.TimeoutExpired:
-        outcome = "FAILED: not done within %d s" % check.limit
+        return "FAILED: not done within %d s" % check.limit
     finally:
         if running.returncode is None:
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-    return outcome, time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of the project where Ansible's tools expect a collection: build/ansible_collections/fleet/backup.
+"""A copy of the project where Ansible's tools expect a collection: in a folder ansible_collections/fleet/backup.
 
 The project may be cloned anywhere, so the tools work on this copy of the files that git knows.
 """
@@ -15,8 +15,7 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COLLECTIONS = ROOT / "build" / "ansible_collections"
-COPY = COLLECTIONS / "fleet" / "backup"
+BUILD = ROOT / "build"
 
 # ansible-test downloads get-pip.py; machines without a way to that host have the interpreter's own ensurepip.
 _GET_PIP = '''\
@@ -30,29 +29,30 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install"] + arguments))
 '''
 
 
-def copy_collection() -> Path:
-    """Make the copy equal to the tracked files of the work tree, and return its path."""
+def copy_collection(base: Path = BUILD) -> Path:
+    """Make the copy below ``base`` equal to the tracked files of the work tree, and return its path."""
+    copy = base / "ansible_collections" / "fleet" / "backup"
     # The clone may belong to somebody else than who runs this (root in CI).
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     names = {name for name in os.fsdecode(listed).split("\0") if _belongs(name) and os.path.lexists(ROOT / name)}
-    COPY.mkdir(parents=True, exist_ok=True)
+    copy.mkdir(parents=True, exist_ok=True)
     # A repository of its own: Ansible's tools look for one upwards, and would find that this one ignores build/.
-    subprocess.run(["git", "init", "-q"], cwd=COPY, check=True)
-    for folder, folders, files in os.walk(COPY):
+    subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+    for folder, folders, files in os.walk(copy):
         if ".git" in folders:
             folders.remove(".git")
         for file in files:
             path = Path(folder, file)
-            if str(path.relative_to(COPY)) not in names:
+            if str(path.relative_to(copy)) not in names:
                 path.unlink()
     for name in names:
-        source, target = ROOT / name, COPY / name
+        source, target = ROOT / name, copy / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if not _same(source, target):
             target.unlink(missing_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-    return COPY
+    return copy
 
 
 def _belongs(name: str) -> bool:
