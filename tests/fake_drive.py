@@ -2,7 +2,8 @@
 """Google Drive for tests: strict where Google is, held to the description of the API v3 that comes with the client library.
 
 What it knows of Google that this description does not say is from https://developers.google.com/drive/api/guides (manage-uploads,
-search-files, handle-errors, about-shareddrives) and https://developers.google.com/identity/protocols/oauth2.
+search-files, handle-errors, about-shareddrives) and https://developers.google.com/identity/protocols/oauth2 (native-app,
+limited-input-device).
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ import hashlib
 import json
 import re
 import secrets
+import time
 import typing as t
+import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fake_service import Json, Refused, Reply, Request, Service, secret
+from fake_service import Json, Refused, Reply, Request, Service, proves, secret
 
 FOLDER = "application/vnd.google-apps.folder"
 FULL, OWN_FILES = "https://www.googleapis.com/auth/drive", "https://www.googleapis.com/auth/drive.file"
 UNIT = 256 << 10
 
+#: OAuth clients of the kinds "desktop app" and "TVs and limited input devices"; both have the same secret here.
 CLIENT_ID = "1234.apps.googleusercontent.com"
+TV_CLIENT_ID = "5678.apps.googleusercontent.com"
+USER_CODE = "GQVQ-JKEC"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 ROBOT = "backup@project.iam.gserviceaccount.com"
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)\Z")
@@ -93,6 +100,23 @@ class Session:
     done: t.Optional[File] = None
 
 
+@dataclass
+class Code:
+    """What a browser brought back, and what it is worth. Each is taken once."""
+
+    access: Access
+    redirect_uri: str
+    challenge: str
+
+
+@dataclass
+class Device:
+    access: Access
+    asked: float
+    ends: float
+    interval: float = 1
+
+
 class FakeDrive(Service):
     """One person with a drive, a service account, and a shared drive of which both are members."""
 
@@ -104,6 +128,12 @@ class FakeDrive(Service):
         self.sessions: t.Dict[str, Session] = {}
         self.refresh: t.Dict[str, Access] = {}
         self.tokens: t.Dict[str, Access] = {}
+        #: What the person does with a question for access: "allow", "deny", or "untick" what was asked for; for short codes also
+        #: "wait", which means that they have not decided yet.
+        self.decision = "allow"
+        self.codes: t.Dict[str, Code] = {}
+        self.devices: t.Dict[str, Device] = {}
+        self.clock: t.Callable[[], float] = time.monotonic
         #: Whether the service account may act for people.
         self.delegated = False
         #: The most files that one page of a listing holds, whatever is asked for.
@@ -185,6 +215,10 @@ class FakeDrive(Service):
             return self._piece(request)
         if request.path == "/token":
             return self._token(request)
+        if request.path == "/o/oauth2/v2/auth":
+            return self._consent_page(request)
+        if request.path == "/device/code":
+            return self._device_code(request)
         upload = request.path.startswith("/upload/")
         path = request.path[len("/upload") if upload else 0 :]
         if not path.startswith("/drive/v3/"):
@@ -329,6 +363,7 @@ class FakeDrive(Service):
             raise _error(400, "required", "The 'fields' parameter is required for this method.")
         usage = str(self.used(access.account))
         value: Json = {"storageQuota": {"usage": usage, "usageInDrive": usage, "usageInDriveTrash": "0"}}
+        value["user"] = {"kind": "drive#user", "displayName": "Ana", "emailAddress": access.account.name, "me": True}
         if access.account.quota is not None:
             value["storageQuota"]["limit"] = str(access.account.quota)
         return Reply(200, self._chosen(value, arguments, "About"))
@@ -415,19 +450,87 @@ class FakeDrive(Service):
         kind = form["grant_type"]
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             return self._issue(self._asserted(form["assertion"]))
-        if form.get("client_id") != CLIENT_ID or form.get("client_secret") != self.client_secret:
+        if form.get("client_id") not in (CLIENT_ID, TV_CLIENT_ID) or form.get("client_secret") != self.client_secret:
             return Reply(401, {"error": "invalid_client", "error_description": "Unauthorized"})
+        if kind == "authorization_code":
+            return self._exchanged(form)
+        if kind == DEVICE_GRANT:
+            return self._polled(form)
         if kind == "refresh_token":
             access = self.refresh.get(form["refresh_token"])
-            if access is None:
+            if access is None or access.client != form["client_id"]:
                 return Reply(400, {"error": "invalid_grant", "error_description": "Token has been expired or revoked."})
             return self._issue(access)
         return Reply(400, {"error": "unsupported_grant_type"})
 
-    def _issue(self, access: Access) -> Reply:
+    def _issue(self, access: Access, **more: str) -> Reply:
         token = secret("access")
         self.tokens[token] = access
-        return Reply(200, {"access_token": token, "expires_in": 3599, "scope": access.scope, "token_type": "Bearer"})
+        value = {"access_token": token, "expires_in": 3599, "scope": access.scope, "token_type": "Bearer"}
+        return Reply(200, {**value, **more})
+
+    # a person's consent
+
+    def _consent_page(self, request: Request) -> Reply:
+        """The page in the browser, and the button that the person presses there."""
+        query = dict(request.query)
+        wanted = {"client_id": CLIENT_ID, "response_type": "code", "code_challenge_method": "S256", "access_type": "offline"}
+        wrong = [name for name, value in wanted.items() if query.pop(name, None) != value]
+        redirect, state = query.pop("redirect_uri", ""), query.pop("state", "")
+        challenge, scope = query.pop("code_challenge", ""), query.pop("scope", "")
+        known = re.fullmatch(r"http://(127\.0\.0\.1|\[::1\]):\d+/", redirect) and scope in (FULL, OWN_FILES)
+        if request.method != "GET" or wrong or not known or len(challenge) != 43 or len(state) < 20 or set(query) - {"prompt"}:
+            return Reply(400, ("Error 400: invalid_request %s %s" % (wrong, request.query)).encode(), {})
+        back = {"state": state, "error": "access_denied"}
+        if self.decision != "deny":
+            granted = scope if self.decision == "allow" else "openid"
+            code = secret("code")
+            self.codes[code] = Code(Access(self.person, granted, CLIENT_ID), redirect, challenge)
+            back = {"state": state, "code": code, "scope": granted}
+        return Reply(302, b"", {"Location": "%s?%s" % (redirect, urllib.parse.urlencode(back))})
+
+    def _exchanged(self, form: t.Mapping[str, str]) -> Reply:
+        code = self.codes.pop(form["code"], None)
+        if code is None or code.access.client != form["client_id"] or not proves(form["code_verifier"], code.challenge):
+            return Reply(400, {"error": "invalid_grant", "error_description": "Malformed auth code."})
+        if code.redirect_uri != form["redirect_uri"]:
+            return Reply(400, {"error": "redirect_uri_mismatch", "error_description": "Bad Request"})
+        return self._granted(code.access)
+
+    def _granted(self, access: Access) -> Reply:
+        token = secret("refresh")
+        self.refresh[token] = access
+        return self._issue(access, refresh_token=token)
+
+    def _device_code(self, request: Request) -> Reply:
+        form = request.form()
+        if form["client_id"] != TV_CLIENT_ID:
+            return Reply(401, {"error": "invalid_client", "error_description": "Invalid client type."})
+        if form["scope"] != OWN_FILES:
+            return Reply(400, {"error": "invalid_scope", "error_description": "Invalid device flow scope: " + form["scope"]})
+        code = secret("device")
+        now = self.clock()
+        self.devices[code] = Device(Access(self.person, form["scope"], TV_CLIENT_ID), now, now + 1800)
+        value = {"device_code": code, "user_code": USER_CODE, "expires_in": 1800, "interval": 1}
+        return Reply(200, {**value, "verification_url": "https://www.google.com/device"})
+
+    def _polled(self, form: t.Mapping[str, str]) -> Reply:
+        device = self.devices.get(form["device_code"])
+        if device is None or form["client_id"] != TV_CLIENT_ID:
+            return Reply(400, {"error": "invalid_grant", "error_description": "Malformed device code."})
+        now = self.clock()
+        early, device.asked = now - device.asked < device.interval, now
+        if now > device.ends:
+            return Reply(400, {"error": "expired_token"})
+        if early:
+            device.interval += 5
+            return Reply(403, {"error": "slow_down", "error_description": "Polling too frequently."})
+        if self.decision == "wait":
+            return Reply(428, {"error": "authorization_pending", "error_description": "Precondition Required"})
+        del self.devices[form["device_code"]]
+        if self.decision == "deny":
+            return Reply(403, {"error": "access_denied", "error_description": "Forbidden"})
+        return self._granted(device.access)
 
     def _asserted(self, assertion: str) -> Access:
         from cryptography.exceptions import InvalidSignature

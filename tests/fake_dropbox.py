@@ -17,8 +17,8 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dropbox import files, users
-from fake_service import Refused, Reply, Request, Service, secret
+from dropbox import common, files, users, users_common
+from fake_service import Refused, Reply, Request, Service, proves, secret
 from stone.backends.python_rsrc import stone_serializers, stone_validators
 
 APP_KEY = "a1b2c3d4e5f6g7h"
@@ -27,6 +27,7 @@ BLOCK = 4 << 20
 
 _SCOPE_OF = {
     "users/get_space_usage": "account_info.read",
+    "users/get_current_account": "account_info.read",
     "files/get_metadata": "files.metadata.read",
     "files/list_folder": "files.metadata.read",
     "files/list_folder/continue": "files.metadata.read",
@@ -106,6 +107,10 @@ class FakeDropbox(Service):
         self.cursors: t.Dict[str, t.Tuple[str, t.List[str]]] = {}
         self.refresh: t.Dict[str, Refresh] = {}
         self.tokens: t.Dict[str, t.FrozenSet[str]] = {}
+        #: What the app asks people for.
+        self.scopes: t.AbstractSet[str] = SCOPES
+        #: The codes that were shown in browsers, each with the challenge of who asked. Each is taken once.
+        self.codes: t.Dict[str, str] = {}
         self.quota = 2 << 40
         #: The most entries that one page of a listing holds, whatever is asked for.
         self.page = 100
@@ -165,6 +170,8 @@ class FakeDropbox(Service):
     # answers
 
     def handle(self, request: Request) -> Reply:
+        if request.path == "/oauth2/authorize":
+            return self._consent_page(request)
         if request.method != "POST" or request.query:
             raise _bad("only POST without a query is known here")
         if request.path == "/oauth2/token":
@@ -213,6 +220,8 @@ class FakeDropbox(Service):
 
     def _token(self, request: Request) -> Reply:
         form = request.form()
+        if form["grant_type"] == "authorization_code":
+            return self._exchanged(form)
         grant = self.refresh.get(form["refresh_token"])
         if form["grant_type"] != "refresh_token":
             return Reply(400, {"error": "unsupported_grant_type", "error_description": "not known here"})
@@ -222,9 +231,33 @@ class FakeDropbox(Service):
             return Reply(400, {"error": "invalid_client: " + words, "error_description": words})
         if grant is None:
             return Reply(400, {"error": "invalid_grant", "error_description": "refresh token is invalid or revoked"})
+        return self._issue(grant.scopes)
+
+    def _issue(self, scopes: t.FrozenSet[str], **more: str) -> Reply:
         token = secret("access")
-        self.tokens[token] = grant.scopes
-        return Reply(200, {"access_token": token, "expires_in": 14400, "token_type": "bearer"})
+        self.tokens[token] = scopes
+        return Reply(200, {"access_token": token, "expires_in": 14400, "token_type": "bearer", **more})
+
+    def _consent_page(self, request: Request) -> Reply:
+        """The page in the browser, after the person has allowed it: it shows a code."""
+        query = dict(request.query)
+        challenge = query.pop("code_challenge", "")
+        wanted = {"response_type": "code", "client_id": APP_KEY, "token_access_type": "offline", "code_challenge_method": "S256"}
+        if request.method != "GET" or query != wanted or len(challenge) != 43:
+            raise _bad("invalid_request: %s" % request.query)
+        code = secret("code")
+        self.codes[code] = challenge
+        return Reply(200, b"<p>Enter this code: <b>%s</b></p>" % code.encode(), {"Content-Type": "text/html"})
+
+    def _exchanged(self, form: t.Mapping[str, str]) -> Reply:
+        challenge = self.codes.pop(form["code"], None)
+        if challenge is None or form["client_id"] != APP_KEY or not proves(form["code_verifier"], challenge):
+            return Reply(400, {"error": "invalid_grant", "error_description": "code doesn't exist or has expired"})
+        # Nobody's app has a secret in this way of asking.
+        assert set(form) == {"grant_type", "code", "client_id", "code_verifier"}, form
+        token = self.grant(self.scopes, needs_secret=False)
+        account = {"uid": "1", "account_id": "dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc", "scope": " ".join(sorted(self.scopes))}
+        return self._issue(frozenset(self.scopes), refresh_token=token, **account)
 
     # reading
 
@@ -287,6 +320,22 @@ class FakeDropbox(Service):
         return Reply(
             206, part, {**headers, "Content-Range": "bytes %d-%d/%d" % (begin, begin + len(part) - 1, len(content))}
         )  # fmt: skip
+
+    def _do_get_current_account(self, call: Call) -> Reply:
+        return call.reply(
+            users.FullAccount(
+                account_id="dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc",
+                name=users.Name("Ana", "Example", "Ana", "Ana Example", "AE"),
+                email="ana@example.org",
+                email_verified=True,
+                disabled=False,
+                locale="en",
+                referral_link="https://db.tt/ZITNuhtI",
+                is_paired=False,
+                account_type=users_common.AccountType.basic,
+                root_info=common.UserRootInfo("1", "1"),
+            )
+        )
 
     def _do_get_space_usage(self, call: Call) -> Reply:
         room = users.SpaceAllocation.individual(users.IndividualSpaceAllocation(self.quota))

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import http.server
 import json
+import re
 import secrets
 import ssl
 import threading
@@ -64,6 +67,13 @@ def parsed(text: str) -> t.Dict[str, str]:
     pairs = urllib.parse.parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
     assert len(dict(pairs)) == len(pairs), text
     return dict(pairs)
+
+
+def proves(verifier: str, challenge: str) -> bool:
+    """RFC 7636, S256."""
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    plain = re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier)
+    return bool(plain) and base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii") == challenge
 
 
 def secret(name: str) -> str:

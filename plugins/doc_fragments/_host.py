@@ -164,7 +164,7 @@ options:
             type: str
           refresh_token:
             description:
-              - What gives the app access to somebody's Dropbox (docs/stores.md).
+              - What gives the app access to somebody's Dropbox; C(fleet-backup store setup) gets it (docs/stores.md).
             type: str
           refresh_token_file:
             description:
@@ -317,7 +317,7 @@ options:
             type: str
           refresh_token:
             description:
-              - What gives access to the drive of a person, as Google gives it to the OAuth client (docs/stores.md).
+              - What gives access to the drive of a person; C(fleet-backup store setup) gets it (docs/stores.md).
             type: str
           refresh_token_file:
             description:

@@ -48,6 +48,16 @@ class Secret:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError("%s: %s cannot be read: %s" % (self._place, path, error)) from None
 
+    @property
+    def file(self) -> t.Optional[str]:
+        """The file that holds it; None when it is given in another way."""
+        return self._text if self._way == "file" else None
+
+    @property
+    def way(self) -> str:
+        """How it is given: ``value``, or one of WAYS."""
+        return self._way
+
     def __repr__(self) -> str:
         return "<secret>" if self._way == "value" else "<secret from %s %s>" % (self._way, self._text)
 

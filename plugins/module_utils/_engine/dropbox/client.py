@@ -105,6 +105,10 @@ class DropboxClient:
         """The space of the account, as the library has it."""
         return self._patient(lambda dropbox: dropbox.users_get_space_usage(), place)
 
+    def account(self, place: str) -> str:
+        """The address of the account's person."""
+        return str(self._patient(lambda dropbox: dropbox.users_get_current_account(), place).email)
+
     def read(self, path: str, begin: int, size: t.Optional[int], place: str) -> Content:
         """Begin to read a file. Raises NotFoundError; EOFError when ``begin`` is at its end or beyond."""
         headers = {"Accept-Encoding": "identity"}
@@ -180,20 +184,13 @@ class DropboxClient:
 
     def _made(self) -> t.Any:
         options = self._options
-        try:
-            import dropbox
-            import dropbox.exceptions
-        except ImportError as error:
-            raise MissingDependencyError(
-                "store %s: the option dropbox needs the Python library dropbox (12 or newer), which cannot be imported: %s"
-                % (self.store, error)
-            ) from None
+        dropbox = library(self.store)
         self._library_errors: t.Tuple[t.Type[Exception], ...] = (dropbox.exceptions.DropboxException,)
         return dropbox.Dropbox(
             oauth2_refresh_token=_reveal(options["refresh_token"]),
             app_key=options["app_key"],
             app_secret=_reveal(options["app_secret"]),
-            session=_session(options["ca_bundle"], options["endpoint_url"]),
+            session=session(options["ca_bundle"], options["endpoint_url"]),
             timeout=options["timeout"],
             user_agent="fleet.backup",
             max_retries_on_error=0,
@@ -201,7 +198,20 @@ class DropboxClient:
         )
 
 
-def _session(ca_bundle: t.Optional[str], endpoint: t.Optional[str]) -> t.Any:
+def library(store: str) -> t.Any:
+    """Dropbox's library. Raises MissingDependencyError."""
+    try:
+        import dropbox
+        import dropbox.exceptions
+    except ImportError as error:
+        raise MissingDependencyError(
+            "store %s: the option dropbox needs the Python library dropbox (12 or newer), which cannot be imported: %s"
+            % (store, error)
+        ) from None
+    return dropbox
+
+
+def session(ca_bundle: t.Optional[str], endpoint: t.Optional[str]) -> t.Any:
     """The library's connections, with the certificates and to the address that were given."""
     import dropbox
     from requests.adapters import HTTPAdapter
@@ -215,11 +225,11 @@ def _session(ca_bundle: t.Optional[str], endpoint: t.Optional[str]) -> t.Any:
                 named["verify"] = ca_bundle
             return super().send(request, *arguments, **named)
 
-    session = dropbox.create_session()
-    session.mount("https://", Way(pool_maxsize=_CONNECTIONS))
+    made = dropbox.create_session()
+    made.mount("https://", Way(pool_maxsize=_CONNECTIONS))
     # Otherwise a ~/.netrc that is meant for everybody would take the place of the access token.
-    session.auth = _unchanged
-    return session
+    made.auth = _unchanged
+    return made
 
 
 def _unchanged(request: t.Any) -> t.Any:

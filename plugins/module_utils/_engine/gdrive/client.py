@@ -53,7 +53,7 @@ class DriveClient:
         self._options = options
         self._api: str = (options["endpoint_url"] or API).rstrip("/")
         self._lock = threading.Lock()
-        self._library: t.Optional[_Library] = None
+        self._library: t.Optional[Library] = None
         self._credentials: t.Any = None
         self._of_thread = threading.local()
 
@@ -150,7 +150,7 @@ class DriveClient:
     def _once(self, method: str, url: str, headers: t.Dict[str, str], body: t.Optional[bytes], place: str) -> _Answer:
         """Send a request; any answer but a lost one is returned."""
         http = self._http()
-        library = t.cast(_Library, self._library)
+        library = t.cast(Library, self._library)
         headers = {"User-Agent": "fleet.backup", **headers}
         request = library.HttpRequest(http, lambda *answer: answer, url, method=method, body=body, headers=headers)
         try:
@@ -167,7 +167,7 @@ class DriveClient:
         return _Answer(int(response.status), response, content)
 
     def _without_token(self, error: Exception) -> FleetBackupError:
-        library = t.cast(_Library, self._library)
+        library = t.cast(Library, self._library)
         if isinstance(error, library.TransportError):
             cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
             failure = self.errors.unanswered(cause, "the way to Google's access tokens")
@@ -181,7 +181,7 @@ class DriveClient:
         if http is None:
             with self._lock:
                 if self._library is None:
-                    self._library = _Library(self.store)
+                    self._library = Library(self.store)
                     self._credentials = self._made_credentials(self._library)
             library = self._library
             bare = library.httplib2.Http(timeout=self._options["timeout"], ca_certs=self._options["ca_bundle"])
@@ -196,7 +196,7 @@ class DriveClient:
         if http is not None:
             http.http.close()
 
-    def _made_credentials(self, library: _Library) -> t.Any:
+    def _made_credentials(self, library: Library) -> t.Any:
         options = self._options
         tokens = TOKENS if options["endpoint_url"] is None else self._api + "/token"
         if options["service_account"] is None:
@@ -238,7 +238,7 @@ class DriveClient:
         return value
 
 
-class _Library:
+class Library:
     """What is needed of Google's libraries."""
 
     def __init__(self, store: str) -> None:

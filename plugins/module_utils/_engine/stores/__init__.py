@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from ..errors import ConfigurationError
 from ..options import Option
 
+if t.TYPE_CHECKING:
+    from ..person import Person
+
 NAMES: t.Tuple[str, ...] = ("dropbox", "ftp", "gdrive", "local", "rclone", "s3", "sftp")
 
 
@@ -102,6 +105,9 @@ class Store:
     confirms = "size"
     #: How many small objects or listings are read side by side. Fewer where servers count connections.
     readers = 8
+    #: The secret option that a person's consent gives, where there is such a thing, and the options that asking for it needs.
+    granted: t.Optional[str] = None
+    asks_with: t.Tuple[str, ...] = ()
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         self.name = name
@@ -115,6 +121,18 @@ class Store:
     def needs(cls, options: t.Dict[str, t.Any]) -> t.Tuple[str, ...]:
         """Third-party modules that it imports with these options."""
         return cls.requires
+
+    @classmethod
+    def ask_consent(cls, name: str, options: t.Dict[str, t.Any], person: Person, device: bool) -> str:
+        """Let a person consent; return what ``granted`` is to hold. ``device``: by a short code that they enter elsewhere.
+
+        Raises ConfigurationError for a way that the service does not have.
+        """
+        raise NotImplementedError
+
+    def whose(self) -> t.Optional[str]:
+        """Whose account it is, as the service says; None when that may not be asked. Of stores that a person consents to."""
+        raise NotImplementedError
 
     def put(self, key: str) -> Upload:
         """Begin a new object. An existing key is refused, at the latest by commit(): nothing is ever overwritten."""

@@ -10,9 +10,12 @@ from urllib.parse import quote
 
 from ..dropbox.client import DropboxClient
 from ..dropbox.folder import DropboxFolder
-from ..errors import NotFoundError, StoreRefusedError
+from ..errors import ConfigurationError, NotFoundError, StoreRefusedError
 from ..options import Option
 from . import Readable, Store, StoredObject, Upload
+
+if t.TYPE_CHECKING:
+    from ..person import Person
 
 HOME = "https://www.dropbox.com/home"
 
@@ -31,7 +34,7 @@ class DropboxStore(Store):
         Option(
             "refresh_token",
             "str",
-            "What gives the app access to somebody's Dropbox (docs/stores.md).",
+            "What gives the app access to somebody's Dropbox; C(fleet-backup store setup) gets it (docs/stores.md).",
             required=True,
             secret=True,
         ),
@@ -64,6 +67,8 @@ class DropboxStore(Store):
     )
     confirms = "checksum"
     requires = ("dropbox",)
+    granted = "refresh_token"
+    asks_with = ("app_key",)
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
@@ -80,6 +85,22 @@ class DropboxStore(Store):
         if options["endpoint_url"] is not None and not options["endpoint_url"].startswith("https://"):
             problems.append("endpoint_url: must begin with https://")
         return problems
+
+    @classmethod
+    def ask_consent(cls, name: str, options: t.Dict[str, t.Any], person: Person, device: bool) -> str:
+        from ..dropbox.consent import refresh_token
+
+        if device:
+            raise ConfigurationError("store %s: Dropbox has no short codes for other devices; leave --device out" % name)
+        return refresh_token(name, options, person)
+
+    def whose(self) -> t.Optional[str]:
+        try:
+            return self._client.account("the account")
+        except StoreRefusedError:
+            # The app may not ask; whether it may do anything shows elsewhere.
+            self._client.entries("", "the root")
+            return None
 
     def put(self, key: str) -> Upload:
         from ..dropbox.upload import DropboxUpload

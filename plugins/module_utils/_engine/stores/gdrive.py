@@ -13,6 +13,7 @@ from . import Readable, Store, StoredObject, Upload
 
 if t.TYPE_CHECKING:
     from ..gdrive.upload import Lost
+    from ..person import Person
 
 #: Pieces of an upload are multiples of it.
 _UNIT = 256 << 10
@@ -35,7 +36,7 @@ class GdriveStore(Store):
         Option(
             "refresh_token",
             "str",
-            "What gives access to the drive of a person, as Google gives it to the OAuth client (docs/stores.md).",
+            "What gives access to the drive of a person; C(fleet-backup store setup) gets it (docs/stores.md).",
             secret=True,
         ),
         Option(
@@ -68,6 +69,8 @@ class GdriveStore(Store):
     )
     confirms = "checksum"
     requires = ("googleapiclient",)
+    granted = "refresh_token"
+    asks_with = ("client_id", "client_secret")
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
@@ -94,6 +97,18 @@ class GdriveStore(Store):
         if endpoint is not None and not endpoint.startswith("https://"):
             problems.append("endpoint_url: must begin with https://")
         return problems
+
+    @classmethod
+    def ask_consent(cls, name: str, options: t.Dict[str, t.Any], person: Person, device: bool) -> str:
+        from ..gdrive.consent import DriveConsent
+
+        # A folder that was made by hand is seen with access to the whole drive only.
+        return DriveConsent(name, options, options["folder_id"] != ROOT, person).refresh_token(device)
+
+    def whose(self) -> t.Optional[str]:
+        user = self._client.ask("GET", "about", {"fields": "user"}, "the account").get("user", {})
+        told = user.get("emailAddress") or user.get("displayName")
+        return None if told is None else str(told)
 
     def put(self, key: str) -> Upload:
         from ..gdrive.upload import DriveUpload, Lost

@@ -47,6 +47,7 @@ SUMMARIES: t.Dict[str, str] = {
     "pin": "keep a backup whatever the retention rules say",
     "unpin": "leave a backup to the retention rules again",
     "check": "check the configuration, the sources and the stores",
+    "store": "give a store access to somebody's Google Drive or Dropbox",
     "status": "tell how the jobs of this host are",
     "schedule": "run operations by themselves: apply, list, remove, test",
     "notify": "send a test message, or tell of backups that are too old",
@@ -120,6 +121,10 @@ def load(verb: str) -> Verb:  # noqa: C901 - a branch for each
         from . import check
 
         return check
+    if verb == "store":
+        from . import store
+
+        return store
     if verb == "status":
         from . import status
 

@@ -11,8 +11,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ... import VERSION
-from ...errors import ConfigurationError, FleetBackupError, InterruptedRunError
+from ...errors import ConfigurationError, FleetBackupError, InterruptedRunError, NotFoundError
 from ...result import FAILURE, SUCCESS, WARNING, WARNING_EXIT_CODE, Result
+from ...stores import load
 from .. import verbs
 from ..choose import Left, confirm, pick
 from ..output import safe
@@ -24,7 +25,7 @@ if t.TYPE_CHECKING:
     from ..console import Console
     from ..session import Session
 
-_OFFERED = ("run", "list", "show", "verify", "restore", "prune", "check")
+_OFFERED = ("run", "list", "show", "verify", "restore", "prune", "check", "store")
 _HOW_THOROUGH = {
     "read everything": [],
     "presence and sizes only (quick)": ["--quick"],
@@ -99,6 +100,8 @@ def _carry_out(session: Session, result: MenuResult, verb: str) -> None:
         job = pick_job(session)
         how = list(_HOW_THOROUGH)
         _execute(session, result, [verb, job, *_HOW_THOROUGH[how[pick(session.console, "How thoroughly?", how, 0)]]])
+    elif verb == "store":
+        _execute(session, result, [verb, "setup", _pick_store(session)])
     elif verb == "prune":
         job = pick_job(session)
         if _execute(session, result, [verb, job, "--dry-run"]) in (0, WARNING_EXIT_CODE) and confirm(
@@ -107,6 +110,14 @@ def _carry_out(session: Session, result: MenuResult, verb: str) -> None:
             _execute(session, result, [verb, job])
     else:
         _execute(session, result, [verb])
+
+
+def _pick_store(session: Session) -> str:
+    """A store that a person can give access to. Raises NotFoundError when there is none."""
+    names = [store.name for store in session.config.stores if load(store.driver).granted]
+    if not names:
+        raise NotFoundError("no store of this configuration needs somebody's consent; fleet-backup store setup NAME adds one")
+    return names[pick(session.console, "Which store?", names, 0)]
 
 
 def _execute(session: Session, result: MenuResult, words: t.Sequence[str]) -> int:
