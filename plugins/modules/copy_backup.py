@@ -95,6 +95,14 @@ copy_backup:
           sent: 4194304
           outcome: success
           error: null
+    left_out:
+      description: The backups that a store lacks and that its retention rules would not keep, with O(all); they were not copied.
+      type: list
+      elements: dict
+      sample:
+        - id: 20261101T020000Z-full-daily-77c1
+          to_store: offsite
+          reasons: ["daily 2026-11-01 is older than the newest 7"]
     sent:
       description: The bytes that were sent.
       type: int

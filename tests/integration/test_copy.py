@@ -17,6 +17,7 @@ from _engine.job import parse_config
 from _engine.operations.backup import backup
 from _engine.operations.copy import copy
 from _engine.operations.marking import mark_backup
+from _engine.operations.prune import prune
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.verify import verify
 from _engine.stores.local import LocalStore
@@ -34,6 +35,7 @@ class Scene:
         description["stores"].append({"name": "far", "local": {"path": str(folder / "far")}})
         description["jobs"][0]["stores"] = ["disk", "far"]
         self.both = parse_config(description)
+        self.description = description
 
     def take(self, kind="full", change=True):
         if change:
@@ -85,6 +87,28 @@ def test_all_of_them(scene):
     assert not (scene.folder / "far").exists()
     assert [c.id for c in copy(scene.both, "app", [ids[1]]).copied] == [ids[1]]
     assert [c.id for c in copy(scene.both, "app", everything=True).copied] == [ids[0], ids[2]]
+
+
+@pytest.mark.parametrize("rules", [{"keep_last": 1}, {"keep_daily": 1}, {"keep_within": "1d", "keep_last": 1}])
+def test_what_was_pruned_is_not_copied_again(scene, rules):
+    """Each store by its own rules: the first keeps everything, the second is small."""
+    ids = [scene.take(), scene.take("incremental"), scene.take(), scene.take("incremental")]
+    copy(scene.both, "app", everything=True)
+    (scene.description["stores"][1])["retention"] = rules
+    small = parse_config(scene.description)
+    gone = prune(small, small.jobs[0]).deleted
+    for result in (copy(small, "app", everything=True), copy(small, "app", everything=True, dry_run=True)):
+        assert (result.error, result.copied) == (None, [])
+        assert [left.id for left in result.left_out] == gone and all(left.reasons for left in result.left_out)
+    # A fresh store gets at once what it would keep, with what that needs, and prune has nothing to do there.
+    shutil.rmtree(scene.folder / "far")
+    fresh = copy(small, "app", everything=True)
+    assert [c.id for c in fresh.copied] == [i for i in ids if i not in gone]
+    assert prune(small, small.jobs[0]).deleted == []
+    # What is named is meant, and a plain folder has no rules.
+    assert ids[0] not in gone or [c.id for c in copy(small, "app", [ids[0]]).copied] == [ids[0]]
+    (scene.folder / "disk").mkdir()
+    assert [c.id for c in copy(small, "app", everything=True, to_dir=str(scene.folder / "disk")).copied] == ids
 
 
 def test_a_mark_that_came_later_is_copied_later(scene):

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from _engine.lock import JobLock
 from _engine.operations.prune import prune
 from _engine.options import amount
 from _engine.progress import Progress
+from _engine.stores.local import LocalStore
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
 IDS = ["202611%02dT020000Z-full-daily-00%02d" % (day, day) for day in range(14, 24)]
@@ -110,6 +112,20 @@ def test_again_there_is_nothing_to_do(tmp_path, stores):
 def test_without_rules_nothing_goes(tmp_path, stores):
     assert not run(tmp_path, retention={}).changed
     assert complete(stores[0]) == IDS
+
+
+def test_manifests_are_read_side_by_side(tmp_path, stores, monkeypatch):
+    """Two are being read at once, on each store; one after the other, the first would wait in vain."""
+    together = threading.Barrier(2, timeout=60)
+    real = LocalStore.open
+
+    def slow(self, key, *what):
+        if key.endswith("daily-0015.json") or key.endswith("daily-0016.json"):
+            together.wait()
+        return real(self, key, *what)
+
+    monkeypatch.setattr(LocalStore, "open", slow)
+    assert len(run(tmp_path, retention={"keep_last": 3}).deleted) == 7
 
 
 def test_one_store_alone(tmp_path, stores):

@@ -180,6 +180,36 @@ def test_the_next_run_makes_up_for_missing_copies(tmp_path: Path, far: Far, writ
         assert set(far.store.calls[: far.store.calls.index("list")]) == {"put"}
 
 
+def missed(config: Config, far: Far, count: int) -> t.List[t.Optional[str]]:
+    """The ids of so many full backups that the store ``far`` has missed."""
+    sound = far.store.trouble
+    far.store.trouble = Fails("put", times=1000, error=StoreRefusedError("store far: not today"))
+    ids = [take(config).id for _ in range(count)]
+    far.store.trouble = sound
+    return ids
+
+
+def test_one_run_makes_up_for_so_many_copies_at_most(tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("_engine.operations.completing.AT_ONCE", 2)
+    config = configured(tmp_path, "disk", "far")
+    ids = missed(config, far, 3)
+    first, second, third = take(config), take(config), take(config)
+    assert [c.id for c in first.completed] == ids[1:]
+    assert [w.code for w in first.warnings] == ["copy-missing"] and "1 copies more" in first.warnings[0].message
+    assert ([c.id for c in second.completed], second.outcome) == (ids[:1], "success")
+    assert third.completed == []
+
+
+def test_what_a_store_would_not_keep_is_not_made_up_for(tmp_path: Path, far: Far) -> None:
+    config = configured(tmp_path, "disk", "far", far={"retention": {"keep_last": 1}})
+    ids = missed(config, far, 3)
+    result = take(config)
+    # The newest, and the newest of a run that had nothing to warn of.
+    assert ([c.id for c in result.completed], result.outcome) == ([ids[0], ids[2]], "success")
+    again = take(config)
+    assert (again.completed, again.outcome) == ([], "success")
+
+
 def test_what_was_pruned_everywhere_is_not_missed_any_more(tmp_path: Path, far: Far) -> None:
     config = configured(tmp_path, "disk", "far", retention={"keep_last": 1})
     sound = far.store.trouble

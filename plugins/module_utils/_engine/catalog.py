@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 import typing as t
@@ -14,6 +15,7 @@ from .keyring import Keyring
 from .manifest import SUMS, Manifest
 from .names import is_host, is_name, is_safety, parse_backup_id
 from .result import from_iso, iso, utc_now
+from .side_by_side import side_by_side
 from .stores import Store, StoredObject
 
 if t.TYPE_CHECKING:
@@ -113,6 +115,23 @@ class Catalog:
         Raises IntegrityError, NotFoundError.
         """
         return self._load(backup_id)[0]
+
+    def manifests(self, ids: t.Sequence[str]) -> t.Tuple[t.Dict[str, Manifest], t.Dict[str, str]]:
+        """The manifests of several backups, read side by side; and of those that cannot be used why.
+
+        Raises the store's errors.
+        """
+        found: t.Dict[str, Manifest] = {}
+        damaged: t.Dict[str, str] = {}
+
+        def read(backup_id: str) -> None:
+            try:
+                found[backup_id] = self.manifest(backup_id)
+            except (IntegrityError, NotFoundError) as error:
+                damaged[backup_id] = str(error)
+
+        side_by_side([(self.store, functools.partial(read, backup_id)) for backup_id in ids])
+        return {i: found[i] for i in ids if i in found}, {i: damaged[i] for i in ids if i in damaged}
 
     def lacking(self, backup_id: str) -> t.List[str]:
         """The objects of a backup that the store lacks or holds in another size; found by one listing, nothing is read.

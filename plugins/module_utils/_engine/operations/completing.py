@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from ..catalog import Catalog, Scan
 from ..copying import copy_backup
 from ..errors import FleetBackupError, NotFoundError
+from ..job import Config, Job
 from ..progress import Progress
 from ..state import State
 from ..stores import Store
+from .unwanted import rules, unwanted
+
+#: How many copies a run makes up for on each store, the newest: it has a backup of its own to take, and others wait for it.
+AT_ONCE = 10
 
 
 @dataclass
@@ -41,21 +46,29 @@ class Completing:
     """
 
     def __init__(
-        self, state: State, job_name: str, places: t.Sequence[Place], sees_all: bool, warn: t.Callable[[str], None],
-        progress: Progress,
+        self, config: Config, job: Job, state: State, places: t.Sequence[Place], sees_all: bool,
+        warn: t.Callable[[str], None], progress: Progress,
     ) -> None:  # fmt: skip
+        self._config = config
+        self._described = job
         self._state = state
-        self._job = job_name
+        self._job = job.name
         self._places = places
         self._warn = warn
         self._progress = progress
         self._sees_all = sees_all
 
     def run(self) -> t.Iterator[Completed]:
-        """Copy all that is missing, the oldest first; the scans of the stores are kept true."""
+        """Copy what is missing and worth it, the newest AT_ONCE, oldest first; the scans of the stores are kept true."""
         missing = self._state.missing(self._job)
         for place in self._places:
-            for backup_id in sorted(missing.get(place.store.name, ())):
+            lacking = self._worth(place, sorted(missing.get(place.store.name, ())))
+            if lacking[AT_ONCE:]:
+                self._warn(
+                    "store %s lacks %d copies more than one run makes up for; the next ones do, or fleet-backup copy --all"
+                    % (place.store.name, len(lacking) - AT_ONCE)
+                )
+            for backup_id in lacking[-AT_ONCE:]:
                 try:
                     yield from self._complete(place, backup_id)
                 except FleetBackupError as error:
@@ -65,6 +78,20 @@ class Completing:
                         # What an attempt left there can neither be seen nor removed, so the next one would fail likewise.
                         self._state.give_up(self._job, backup_id, store)
                     break  # what follows may refer to it
+
+    def _worth(self, place: Place, ids: t.List[str]) -> t.List[str]:
+        """Without those that the rules of the store would not keep, which are missed no more."""
+        retention = rules(self._config, self._described, place.store.name)
+        if not ids or not retention:
+            return ids
+        others = [(p.catalog, p.scan) for p in self._places if p is not place and not p.blind]
+        try:
+            needless = unwanted(self._described, retention, (place.catalog, place.scan), others)
+        except FleetBackupError:
+            return ids
+        for backup_id in needless:
+            self._state.give_up(self._job, backup_id, place.store.name)
+        return [i for i in ids if i not in needless]
 
     def _complete(self, place: Place, backup_id: str) -> t.Iterator[Completed]:
         store = place.store.name

@@ -20,6 +20,7 @@ from ..state import State
 from ..stores.local import LocalStore
 from ..telling import tell
 from .place import open_catalog, trusted_hosts
+from .unwanted import Looked, rules, unwanted
 
 
 @dataclass
@@ -36,10 +37,20 @@ class CopiedBackup:
 
 
 @dataclass
+class LeftOut:
+    """A backup that a store lacks and was not copied: the retention rules of that store would not keep it, for these reasons."""
+
+    id: str
+    to_store: str
+    reasons: t.List[str]
+
+
+@dataclass
 class CopyResult(Result):
     """``copied``: oldest first. What every store had already is not told."""
 
     copied: t.List[CopiedBackup] = field(default_factory=list)
+    left_out: t.List[LeftOut] = field(default_factory=list)
     sent: int = 0
 
 
@@ -57,7 +68,8 @@ def copy(
 ) -> CopyResult:
     """Copy backups of a job to stores that lack them, with all older ones that hold their data.
 
-    ``backups``: ids, beginnings of ids, or ``latest`` (the default); ``everything``: each one that is whole somewhere.
+    ``backups``: ids, beginnings of ids, or ``latest`` (the default); ``everything``: each one that is whole somewhere
+    and that the rules of the store would keep, so that what was pruned there does not come back.
     ``from_store``: read only this one (default: for each backup the first store that has it whole). ``to_stores``: those that
     get copies (default: all stores of the job); ``to_dir``: a plain folder gets them instead. One that fails does not keep the
     others from being copied.
@@ -70,7 +82,11 @@ def copy(
             raise ConfigurationError("all: copies every backup; name none")
         sources, targets = _places(config, job, job_name, from_store, to_stores, to_dir)
         with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job_name, job.lock_timeout if job else 0):
-            _Copying(sources, targets, result, progress).run(list(backups) or ["latest"], everything)
+            copying = _Copying(sources, targets, result, progress)
+            if everything and job is not None:
+                kept = {c.store.name: rules(config, job, c.store.name) for c in targets}
+                copying.leave_out = lambda place, others: unwanted(job, kept[place[0].store.name] or {}, place, others)
+            copying.run(list(backups) or ["latest"], everything)
     except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
     progress.close()
@@ -110,6 +126,8 @@ class _Copying:
         self._result = result
         self._progress = progress
         self._scans: t.Dict[str, Scan] = {}
+        #: Which backups are not worth a copy on a store, and why.
+        self.leave_out: t.Callable[[Looked, t.Sequence[Looked]], t.Dict[str, t.List[str]]] = lambda _place, _others: {}
         #: By store, what is whole there, as far as that was looked at.
         self._whole: t.Dict[t.Tuple[str, str], bool] = {}
 
@@ -119,9 +137,13 @@ class _Copying:
             raise NotFoundError("no store that holds backups can be read")
         ids = self._ids(usable, wanted, everything)
         for target in self._targets:
-            if self._scan(target) is None:
+            scan = self._scan(target)
+            if scan is None:
                 continue
-            for backup_id in self._with_references(usable, ids):
+            others = [(catalog, self._scans[catalog.store.name]) for catalog in usable if catalog.store.name != target.store.name]
+            left_out = self.leave_out((target, scan), others)
+            self._result.left_out += [LeftOut(i, target.store.name, left_out[i]) for i in ids if i in left_out]
+            for backup_id in self._with_references(usable, [i for i in ids if i not in left_out]):
                 checkpoint()
                 self._bring(usable, target, backup_id)
 

@@ -78,7 +78,7 @@ class Earlier:
         ]
         warn = functools.partial(self._result.warn, "copy-missing")
         sees_all = len(places) == len(self.stores)
-        completing = Completing(self._state, self._job.name, places, sees_all, warn, self._progress)
+        completing = Completing(self._config, self._job, self._state, places, sees_all, warn, self._progress)
         for done in completing.run():
             self._result.completed.append(done)
             if done.store in self.blind:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import functools
 import typing as t
 from dataclasses import dataclass, field
 
@@ -14,24 +15,24 @@ from ..catalog import Catalog, Scan
 from ..errors import (
     ConfirmationNeededError,
     FleetBackupError,
-    IntegrityError,
     InterruptedRunError,
-    NotFoundError,
     StoreRefusedError,
 )
 from ..interruption import checkpoint, uninterrupted
 from ..job import Config, Job
 from ..lock import JobLock
 from ..manifest import Manifest
-from ..marks import Marks, read_marks
+from ..marks import read_marks
 from ..options import Amount
 from ..progress import SILENT, Progress
-from ..result import Result, from_iso, utc_now
-from ..retention import Candidate, decide
+from ..result import Result, utc_now
+from ..retention import decide
+from ..side_by_side import side_by_side
 from ..state import State
 from ..telling import tell
 from .orphans import Orphan, find_orphans, outdated_failures
 from .place import open_catalog
+from .unwanted import candidate, timezone
 
 
 @dataclass
@@ -190,13 +191,8 @@ def _decide(
     What is kept must be there to be worth keeping: as long as a kept backup turns out to lack data, it counts as damaged, and
     the decision is made again without it.
     """
-    pruning.damaged = dict(scan.damaged)
-    manifests: t.Dict[str, Manifest] = {}
-    for backup_id in scan.complete:
-        try:
-            manifests[backup_id] = catalog.manifest(backup_id)
-        except (IntegrityError, NotFoundError) as error:
-            pruning.damaged[backup_id] = str(error)
+    manifests, pruning.damaged = catalog.manifests(scan.complete)
+    pruning.damaged.update(scan.damaged)
     marks = read_marks(catalog, scan)
     for problem in marks.problems:
         result.warn("mark", problem)
@@ -210,12 +206,14 @@ def _decide(
         )
     checked: t.Set[str] = set()
     while True:
-        candidates = [_candidate(m, marks) for m in manifests.values()]
-        decisions = decide(candidates, job.retention, now, _timezone(job), pruning.damaged)
+        candidates = [candidate(m, marks) for m in manifests.values()]
+        decisions = decide(candidates, job.retention, now, timezone(job), pruning.damaged)
         kept = {d.id for d in decisions if d.keep and d.id in manifests}
         lacking = {}
         if len(kept) < len(manifests):
-            lacking = {i: names for i in sorted(kept - checked) for names in [catalog.lacking(i)] if names}
+            ids = sorted(kept - checked)
+            looked = side_by_side([(catalog.store, functools.partial(catalog.lacking, i)) for i in ids])
+            lacking = {i: names for i, names in zip(ids, looked) if names}
         if not lacking:
             break
         checked |= kept
@@ -283,24 +281,3 @@ def _finish(catalog: Catalog, scan: Scan, pruning: StorePruning, progress: Progr
     for verdict in pruning.verdicts:
         if verdict.keep and verdict.id in scan.deleted and verdict.id in scan.complete:
             catalog.keep(verdict.id)
-
-
-def _candidate(manifest: Manifest, marks: Marks) -> Candidate:
-    return Candidate(
-        manifest.id,
-        from_iso(manifest.finished),
-        manifest.kind,
-        manifest.tag,
-        manifest.outcome,
-        frozenset(r["id"] for r in manifest.references),
-        marks.suspicious(manifest),
-        manifest.id in marks.pinned,
-    )
-
-
-def _timezone(job: Job) -> t.Optional[datetime.tzinfo]:
-    if job.timezone is None:
-        return None
-    import zoneinfo
-
-    return zoneinfo.ZoneInfo(job.timezone)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from collections import Counter
 
 from ...operations.copy import CopyResult, copy
 from ...result import Result
@@ -24,7 +25,7 @@ if t.TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", help="the name of a job")
     parser.add_argument("backups", metavar="ID", nargs="*", help="ids, beginnings of ids, or latest (default: latest)")
-    parser.add_argument("--all", action="store_true", help="copy every backup that a store lacks")
+    parser.add_argument("--all", action="store_true", help="copy every backup that a store lacks and would keep")
     parser.add_argument("--from", dest="from_store", metavar="STORE", help="read this store only")
     parser.add_argument(
         "--to", dest="to_stores", metavar="STORE", action="append", default=[], help="copy to this store (repeatable)"
@@ -62,6 +63,8 @@ def show(result: CopyResult, console: Console) -> None:
         console.lines(table(headers, rows, headers[3:5], console.colours))
     elif result.error is None:
         console.line("every store has what it should")
+    for store, count in Counter(left.to_store for left in result.left_out).items():
+        console.line("%s: %d more would not be kept there by its retention rules, and were left out" % (store, count))
 
 
 def _outcome(outcome: str) -> t.Tuple[str, str]:
