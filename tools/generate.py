@@ -42,6 +42,12 @@ TARGET: t.Tuple[Option, ...] = (
     ),
     Option("name", "name", "The name of a job in O(config)."),
     Option("job", "dict", "The job, described here.", options=JOB),
+    Option(
+        "tenant",
+        "str",
+        "Of a job whose backups are those of tenants, the one tenant that is meant. Default is each of them.",
+        example="7",
+    ),
     *(option for option in CONFIG if option.name != "jobs"),
 )
 
@@ -146,7 +152,7 @@ _HOST_SPEC = {"SPEC": _Expression('{**HOST, "jobs": {"type": "list", "elements":
 
 
 def _job_specs() -> t.Dict[str, t.Any]:
-    own = {name: spec for name, spec in _spec(TARGET, required=False).items() if name in ("config", "name", "job")}
+    own = {name: spec for name, spec in _spec(TARGET, required=False).items() if name in ("config", "name", "job", "tenant")}
     own["job"]["options"] = _Expression("JOB")
     around = {name: spec for name, spec in _spec(CONFIG, required=False).items() if name != "jobs"}
     return {"JOB": _spec(JOB), "HOST": around, "SPEC": _Expression("{**%r, **HOST}" % own)}

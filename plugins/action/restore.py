@@ -19,7 +19,7 @@ from ansible_collections.fleet.backup.plugins.plugin_utils.on_host import Answer
 _OPTION, _VARIABLE = "controller_identities", "FLEET_BACKUP_IDENTITY"
 
 # What says which backup is meant, and where it lies.
-_PLACE = ("config", "name", "job", *HOST_OPTIONS, "backup", "at", "store", "from_dir")
+_PLACE = ("config", "name", "job", "tenant", *HOST_OPTIONS, "backup", "at", "store", "from_dir")
 
 # Of the host's; then nothing of the environment is used.
 _OTHER_KEYS = ("identities", "passphrase", "file_keys")

@@ -1290,6 +1290,11 @@ options:
           - How long to wait for another run of the same job.
         type: str
         default: 0s
+  tenant:
+    description:
+      - Of a job whose backups are those of tenants, the one tenant that is meant. Default is each of them.
+      - For example V(7).
+    type: str
   host:
     description:
       - The name under which this host's backups are stored. It is never guessed.

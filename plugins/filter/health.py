@@ -9,7 +9,7 @@ short_description: Tell people how old the newest backup of each job is
 version_added: 0.1.0
 description:
   - Takes what a task registered that ran M(fleet.backup.backup_info), alone or in a loop over the names of jobs.
-  - Returns a line for each job.
+  - Returns a line for each job, or for each tenant of a job of tenants.
 author:
   - The fleet.backup project (!UNKNOWN)
 options:
@@ -53,6 +53,8 @@ def health(registered: t.Mapping[str, t.Any]) -> t.List[str]:
 
 
 def _health(listing: t.Mapping[str, t.Any]) -> str:
+    if listing["gone"]:
+        return "gone, its tenant was not there any more at the last backup"
     if listing["age"] is None:
         return "NO BACKUP"
     return "%s, the newest backup (%s) is %s old" % (

@@ -36,6 +36,12 @@ import typing as t
 
 from ansible_collections.fleet.backup.plugins.filter.summary import results
 from ansible_collections.fleet.backup.plugins.module_utils._engine.cli.output import plural, size, span, table
+from ansible_collections.fleet.backup.plugins.module_utils._engine.cli.tenants import (
+    by_job,
+    headline,
+    tables_of_tenant,
+    tenant_table,
+)
 
 Result = t.Mapping[str, t.Any]
 
@@ -54,7 +60,12 @@ def _backup(job: str, result: Result) -> t.Iterator[str]:
 
 
 def _list(job: str, result: Result) -> t.Iterator[str]:
-    for listing in result["jobs"]:
+    for group in by_job(result["jobs"]):
+        if len(group) > 1:
+            yield headline(group)
+            yield from tenant_table(group)
+            continue
+        listing = group[0]
         yield "%s: %s" % (listing["job"], plural(len(listing["backups"]), "backup"))
         rows = [
             (row["id"], span(row["age"]), size(row["bytes"]), size(row["stored"]), row["outcome"] or "", ", ".join(row["stores"]))
@@ -64,6 +75,7 @@ def _list(job: str, result: Result) -> t.Iterator[str]:
         rows += [(row["id"], "", "", "", "damaged", row["store"]) for row in listing["damaged"]]
         rows += [(row["id"], "", "", "", "unfinished", row["store"]) for row in listing["unfinished"]]
         yield from table(("ID", "AGE", "SIZE", "STORED", "OUTCOME", "STORES"), rows, ("AGE", "SIZE", "STORED"))
+        yield from tables_of_tenant(listing)
 
 
 def _copy(job: str, result: Result) -> t.Iterator[str]:

@@ -9,7 +9,8 @@ short_description: Sum up what a module of this collection did, job by job
 version_added: 0.1.0
 description:
   - Takes what a task registered that ran a module of this collection, alone or in a loop over the names of jobs.
-  - Returns the few values of each job that a later step or a notification needs. Nothing secret is among them.
+  - Returns the few values of each job that a later step or a notification needs; of a job of tenants those of each tenant. Nothing
+    secret is among them.
 author:
   - The fleet.backup project (!UNKNOWN)
 options:
@@ -34,15 +35,20 @@ _value:
 
 import typing as t
 
-_KEPT = ("outcome", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale", "safety_backup")
+_KEPT = ("outcome", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale", "rows", "safety_backup")
 
 
 def results(registered: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, t.Mapping[str, t.Any]]]:
-    """Yield ``(job, result)`` of each run of a module; one that ended before it had a result is a failure with its message."""
+    """Yield ``(job, result)`` of each run of a module; one that ended before it had a result is a failure with its message.
+
+    Of a job of tenants there is one for each of them.
+    """
     for run in registered.get("results", [registered]):
         found = [value for value in run.values() if isinstance(value, dict) and "operation" in value]
         job = run.get("item") or (found[0].get("job") if found else None) or ""
-        if found:
+        if found and found[0].get("results"):
+            yield from ((one["job"] or job, one) for one in found[0]["results"])
+        elif found:
             yield job, found[0]
         else:
             yield job, {"outcome": "failure", "error": {"code": "error", "message": run.get("msg", "")}}
@@ -53,8 +59,10 @@ def summary(registered: t.Mapping[str, t.Any]) -> t.Dict[str, t.Dict[str, t.Any]
     found = {}
     for job, result in results(registered):
         listed = result.get("jobs") or [{}]
-        values = {**listed[0], **result}
-        found[job] = {key: values[key] for key in _KEPT if values.get(key) is not None}
+        for listing in listed:
+            values = {**listing, **result}
+            name = listing["job"] if len(listed) > 1 else job
+            found[name] = {key: values[key] for key in _KEPT if values.get(key) is not None}
     return found
 
 

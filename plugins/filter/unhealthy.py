@@ -9,7 +9,7 @@ short_description: Name the jobs without a fresh backup
 version_added: 0.1.0
 description:
   - Takes what a task registered that ran M(fleet.backup.backup_info), alone or in a loop over the names of jobs.
-  - A job whose stores could not be asked is named too.
+  - A job whose stores could not be asked is named too. Of a job of tenants, C(job@tenant) is named.
 author:
   - The fleet.backup project (!UNKNOWN)
 options:
@@ -45,8 +45,8 @@ def unhealthy(registered: t.Mapping[str, t.Any]) -> t.List[str]:
     found = []
     for job, result in results(registered):
         listings = result.get("jobs") or []
-        if result.get("error") or any(listing["stale"] or listing["age"] is None for listing in listings):
-            found.append(job)
+        late = [one["job"] for one in listings if one["stale"] or (one["age"] is None and not one["gone"])]
+        found += late + ([job] if result.get("error") and job not in late else [])
     return found
 
 

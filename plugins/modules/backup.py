@@ -87,6 +87,12 @@ backup:
   returned: always
   type: dict
   contains:
+    results:
+      description: Of a job of tenants instead of the rest, all of it for each of them, with its C(job).
+      returned: for a job of tenants, without O(tenant)
+      type: list
+      elements: dict
+      sample: [{job: "app@7", outcome: success}, {job: "app@8", outcome: success}]
     id:
       description: The id of the new backup. None when nothing was taken.
       type: str

@@ -103,6 +103,13 @@ EXAMPLES = r"""
   loop_control:
     label: "{{ item.job }}"
 
+- name: Show how many rows each tenant of a job has
+  ansible.builtin.debug:
+    msg: "{{ item.tenant }}: {{ item.rows }} rows, {{ item.bytes }} bytes, last backup {{ item.newest }}"
+  loop: "{{ found.info.jobs | selectattr('tenant') }}"
+  loop_control:
+    label: "{{ item.job }}"
+
 - name: Find the configuration files in the newest backup
   fleet.backup.backup_info:
     config: /etc/fleet-backup
@@ -153,9 +160,33 @@ info:
           type: str
           sample: web1
         job:
-          description: The name of the job.
+          description: The name of the job; of a job of tenants C(job@tenant), an item for each of them.
           type: str
           sample: marketplace
+        tenant:
+          description: Of a job of tenants, whose backups these are.
+          type: str
+          sample: "7"
+        gone:
+          description: Whether the host did not find this tenant any more when it last took backups.
+          type: bool
+          sample: false
+        rows:
+          description: The rows in its newest backup. Null for what has no rows, and for an encrypted backup.
+          type: int
+          sample: 1204
+        bytes:
+          description: The size of what its newest backup holds.
+          type: int
+          sample: 10485760
+        stored:
+          description: The bytes that all of its backups take.
+          type: int
+          sample: 4194304
+        tables:
+          description: Of rows, the C(rows) and C(bytes) of each table in its newest backup.
+          type: dict
+          sample: {public.orders: {rows: 1204, bytes: 215040}}
         newest:
           description: The id of its newest backup.
           type: str

@@ -158,6 +158,12 @@ restore:
   returned: always
   type: dict
   contains:
+    results:
+      description: Of a job of tenants instead of the rest, all of it for each of them, with its C(job).
+      returned: for a job of tenants, without O(tenant)
+      type: list
+      elements: dict
+      sample: [{job: "app@7", outcome: success}, {job: "app@8", outcome: success}]
     outcome:
       description: V(success), V(warning) or V(failure).
       type: str

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import yaml
 from command import ROOT, Command
 from fixtures import pedidolist
+from playing import Ansible
 
 
 def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, program):
@@ -54,4 +58,41 @@ def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, program):
     cli("restore", names[2], "--yes", "--no-safety-backup")
     assert pedidolist.state(postgres, "pedidolist", 2) == before[2]
     assert pedidolist.state(postgres, "pedidolist", 3) == before[3]
+    postgres.sql("DROP DATABASE pedidolist")
+
+
+def test_the_playbooks_know_the_tenants(tmp_path, postgres):
+    pedidolist.make(postgres, "pedidolist")
+    variables = {
+        "pedidolist_server": postgres.options(database="pedidolist"),
+        "pedidolist_backups": str(tmp_path / "store"),
+        "fleet_backup_state_dir": str(tmp_path / "state"),
+    }
+    (tmp_path / "store").mkdir()
+    ansible = Ansible(tmp_path / "ansible")
+
+    def play(name, **more):
+        given = json.dumps({**variables, **more})
+        return ansible.playbook("-i", ROOT / "inventories" / "pedidolist", ROOT / "playbooks" / (name + ".yml"), "-e", given)
+
+    taken = play("backup")
+    assert taken.returncode == 0, taken.stdout
+    (host,) = (tmp_path / "store").iterdir()
+    names = ["pedidolist@" + pedidolist.tenant(n) for n in (1, 2, 3)]
+    assert sorted(folder.name for folder in host.iterdir()) == names and all(name in taken.stdout for name in names)
+    before = pedidolist.state(postgres, "pedidolist", 2)
+    postgres.sql("DELETE FROM order_items; DELETE FROM orders", "pedidolist")
+    restored = play("restore", tenant=pedidolist.tenant(2), confirm="yes")
+    assert restored.returncode == 0, restored.stdout
+    assert pedidolist.state(postgres, "pedidolist", 2) == before
+    assert not pedidolist.state(postgres, "pedidolist", 1)["orders"]
+    # The backups of one tenant are lost: that one is named, the others are told to be well.
+    shutil.rmtree(host / names[2])
+    looked = play("status", fail="yes")
+    assert looked.returncode != 0
+    assert "no fresh backup: %s" % names[2] in looked.stdout and "%s: NO BACKUP" % names[2] in looked.stdout
+    assert "%s: healthy" % names[0] in looked.stdout
+    listed = play("list")
+    assert listed.returncode == 0, listed.stdout
+    assert "pedidolist: 3 tenants, 1 without a fresh backup" in listed.stdout
     postgres.sql("DROP DATABASE pedidolist")

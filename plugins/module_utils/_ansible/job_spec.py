@@ -621,6 +621,6 @@ HOST: t.Dict[str, t.Any] = {
     "state_dir": {"type": "path"},
 }
 SPEC: t.Dict[str, t.Any] = {
-    **{"config": {"type": "path"}, "name": {"type": "str"}, "job": {"type": "dict", "options": JOB}},
+    **{"config": {"type": "path"}, "name": {"type": "str"}, "job": {"type": "dict", "options": JOB}, "tenant": {"type": "str"}},
     **HOST,
 }

@@ -12,9 +12,11 @@ The status file, version 1::
      "operations": {"backup": {"last_run": {result}, "last_success": {result}, "last_failure": {result},
                                "consecutive_failures": 0}},
      "missing": {"<store>": ["<id>", ...]},
+     "tenants": ["<job>@<tenant>", ...],
      "samples": {"<store>/<level>": {how far verifying samples came}}}
 
 ``newest_id`` is the newest id that a run ever took, so that ids go on increasing whatever the clock and the stores do.
+``tenants``: of a job of tenants, the jobs of those that there were when a backup was last taken.
 ``confirmed`` lists the newest backups that each store confirmed whole, oldest first; ``missing`` those that others have and it
 should have too. A ``last_success`` may have warnings.
 A module and an older agent may share the file: keys may be added under the same version, and unknown ones are kept; a file
@@ -125,6 +127,20 @@ class State:
     def give_up(self, job_name: str, backup_id: str, store: str) -> None:
         """Record that a copy is no longer to be made up for."""
         self._change(job_name, lambda status: _not_missing(status, backup_id, store))
+
+    def tenants(self, job_name: str) -> t.Optional[t.List[str]]:
+        """What keep_tenants() recorded; None when it never did."""
+        names = self.read_status(job_name).get("tenants")
+        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
+
+    def keep_tenants(self, job_name: str, names: t.Sequence[str]) -> None:
+        """Record the jobs of the tenants that there are. What kept them from being found before is over."""
+
+        def record(status: t.Dict[str, t.Any]) -> None:
+            status["tenants"] = list(names)
+            status["operations"].pop("backup", None)
+
+        self._change(job_name, record)
 
     def sample(self, job_name: str, key: str) -> t.Dict[str, t.Any]:
         """How far verifying samples came, as keep_sample() left it; empty when it never ran. ``key``: store and level."""

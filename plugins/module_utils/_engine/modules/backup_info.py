@@ -15,7 +15,7 @@ from ..operations.place import bare_catalog
 from ..operations.show import show
 from ..result import Result
 from . import Params
-from .given import chosen_job, read_config
+from .given import chosen_job, chosen_names, read_config
 from .keys import given_keyring
 
 KEY = "info"
@@ -27,8 +27,9 @@ def run(params: Params, check_mode: bool) -> Result:
         if anywhere:
             raise ConfigurationError("backup: is missing; from_dir needs it, or find")
         told = read_config(params)
-        names = None if params["name"] is None else [params["name"]]
-        return list_backups(told, names, params["store"], all_hosts=params["all_hosts"], details=params["details"])
+        return list_backups(
+            told, chosen_names(told, params) or None, params["store"], all_hosts=params["all_hosts"], details=params["details"]
+        )
     place: t.Dict[str, t.Any] = {"store": params["store"], "component": params["component"], "keyring": given_keyring(params)}
     zone: t.Optional[str] = None
     config: t.Optional[Config] = None
@@ -36,7 +37,7 @@ def run(params: Params, check_mode: bool) -> Result:
         place["catalog"] = bare_catalog(params["from_dir"], place["keyring"])
     elif params["find"] is not None and params["job"] is None:
         config = read_config(params)
-        place["job"] = params["name"]
+        place["job"] = next(iter(chosen_names(config, params)), None)
     else:
         config, job = chosen_job(params)
         place["job"], zone = job.name, job.timezone

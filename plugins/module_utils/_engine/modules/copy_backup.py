@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from ..operations.copy import CopyResult, copy
+from ..operations.copy import copy_each
+from ..result import Result
 from . import Params
 from .given import chosen_job
 
 KEY = "copy_backup"
 
 
-def run(params: Params, check_mode: bool) -> CopyResult:
+def run(params: Params, check_mode: bool) -> Result:
     config, job = chosen_job(params)
-    return copy(
+    return copy_each(
         config,
         job.name,
         params["backups"],

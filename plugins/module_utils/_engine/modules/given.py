@@ -10,6 +10,7 @@ from ..errors import ConfigurationError
 from ..job import Config, Job, parse_config
 from ..job_files import load_config
 from ..job_options import CONFIG
+from ..names import encode_tenant
 from ..operations.tenants import find_job
 from ..options import seconds
 
@@ -34,13 +35,23 @@ def read_config(params: t.Mapping[str, t.Any]) -> Config:
 def chosen_job(params: t.Mapping[str, t.Any]) -> t.Tuple[Config, Job]:
     """Return the configuration and the one job that the module works on. Raises ConfigurationError, NotFoundError."""
     config = read_config(params)
-    if params["job"] is not None:
-        return config, config.jobs[0]
-    if params["name"] is None:
+    return config, find_job(config, _name_of(config, params))
+
+
+def chosen_names(config: Config, params: t.Mapping[str, t.Any]) -> t.List[str]:
+    """The names of the jobs that the module works on; none when it works on all. Raises like chosen_job()."""
+    if params["name"] is None and params["tenant"] is None:
+        return []
+    return [find_job(config, _name_of(config, params)).name]
+
+
+def _name_of(config: Config, params: t.Mapping[str, t.Any]) -> str:
+    name: t.Optional[str] = config.jobs[0].name if params["job"] is not None else params["name"]
+    if name is None:
         raise ConfigurationError(
             "name: is missing; with config, name one of its jobs: %s" % ", ".join(j.name for j in config.jobs)
         )
-    return config, find_job(config, params["name"])
+    return name if params["tenant"] is None else "%s@%s" % (name, encode_tenant(params["tenant"]))
 
 
 def seconds_of(params: t.Mapping[str, t.Any], name: str) -> t.Optional[int]:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..errors import ConfigurationError
 from ..moment import parse_moment
-from ..operations.restore import (
-    RestoreRequest,
-    RestoreResult,
-    restore,
-)
+from ..operations.restore import RestoreRequest, RestoreResult, restore_each
+from ..operations.several import parts
+from ..result import Result
 from . import Diff, Params
 from .given import chosen_job
 from .keys import given_keyring
@@ -17,7 +17,7 @@ from .keys import given_keyring
 KEY = "restore"
 
 
-def run(params: Params, check_mode: bool) -> RestoreResult:
+def run(params: Params, check_mode: bool) -> Result:
     if params["controller_identities"]:
         raise ConfigurationError("controller_identities: only a task that runs fleet.backup.restore itself can use them")
     config, job = (None, None) if params["config"] is None and params["job"] is None else chosen_job(params)
@@ -38,11 +38,15 @@ def run(params: Params, check_mode: bool) -> RestoreResult:
         options=params["options"],
         keyring=given_keyring(params),
     )
-    return restore(config, job.name if job else None, request)
+    return restore_each(config, job.name if job else None, request)
 
 
-def difference(result: RestoreResult) -> Diff:
+def difference(result: Result) -> Diff:
     """For each component what is there now and will be replaced or removed; what will be there instead."""
+    return [one for part in parts(result) if isinstance(part, RestoreResult) for one in _differences(part)]
+
+
+def _differences(result: RestoreResult) -> t.List[t.Dict[str, str]]:
     differences = []
     for component in result.components:
         plan = component.plan

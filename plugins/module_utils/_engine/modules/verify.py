@@ -7,7 +7,7 @@ from ..errors import ConfigurationError
 from ..operations.verify import VerifyResult, verify
 from ..options import percent
 from . import Params
-from .given import read_config
+from .given import chosen_names, read_config
 from .keys import given_keyring
 
 KEY = "verify"
@@ -19,9 +19,10 @@ def run(params: Params, check_mode: bool) -> VerifyResult:
     except ValueError as error:
         raise ConfigurationError("sample: %s" % error) from None
     anywhere = params["config"] is None and params["job"] is None
+    config = None if anywhere else read_config(params)
     return verify(
-        None if anywhere else read_config(params),
-        [params["name"]] if params["name"] else [],
+        config,
+        chosen_names(config, params) if config is not None else [],
         params["backups"],
         level=params["level"],
         sample=share,

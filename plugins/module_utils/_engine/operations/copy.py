@@ -20,6 +20,7 @@ from ..state import State
 from ..stores.local import LocalStore
 from ..telling import tell
 from .place import open_catalog, trusted_hosts
+from .tenants import configured_job, each_tenant, insist_on_tenant
 from .unwanted import Looked, rules, unwanted
 
 
@@ -76,7 +77,7 @@ def copy(
     """
     result = CopyResult("copy", config.host, job_name, dry_run=dry_run)
     result.begin()
-    job = next((job for job in config.jobs if job.name == job_name), None)
+    job = configured_job(config, job_name)
     try:
         if everything and backups:
             raise ConfigurationError("all: copies every backup; name none")
@@ -96,6 +97,16 @@ def copy(
         State(config.state_dir).write_status(job_name, {**result.to_dict(), "copied": []})
         tell(config, [job], result)
     return result
+
+
+def copy_each(config: Config, job_name: str, backups: t.Sequence[str] = (), **options: t.Any) -> Result:
+    """Copy backups of a job; of a job of tenants those of each tenant. ``options``: copy()'s. Raises the stores' errors."""
+    job = configured_job(config, job_name)
+    if job is None:
+        return copy(config, job_name, backups, **options)
+    if set(backups) - {"latest"}:
+        insist_on_tenant(job, "backup %s" % ", ".join(backups))
+    return each_tenant(config, job, "copy", lambda one: copy(config, one.name, backups, **options))
 
 
 def _places(

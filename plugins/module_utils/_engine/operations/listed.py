@@ -7,7 +7,7 @@ import json
 import typing as t
 from dataclasses import asdict, dataclass, fields
 
-from ..anomaly import was_suspicious
+from ..anomaly import tables_of, was_suspicious
 from ..catalog import KEPT_FAILURES, Catalog, Scan
 from ..errors import FleetBackupError, IntegrityError, NotFoundError
 from ..listing_cache import ListingCache
@@ -25,7 +25,10 @@ _FAILED = ".failed.json"
 
 @dataclass
 class Details:
-    """What a listing tells of a backup that is not in its name. ``problem``: why a mark does not count that accepts it."""
+    """What a listing tells of a backup that is not in its name. ``problem``: why a mark does not count that accepts it.
+
+    ``tables``: of a backup of rows, the ``rows`` and ``bytes`` of each table; None of another, and where that is encrypted.
+    """
 
     started: str
     finished: str
@@ -36,6 +39,7 @@ class Details:
     components: t.List[str]
     suspicious: bool
     problem: str
+    tables: t.Optional[t.Dict[str, t.Dict[str, int]]]
 
 
 _FIELDS = {f.name for f in fields(Details)}
@@ -139,7 +143,20 @@ class Place:
             components=[c.name for c in manifest.components],
             suspicious=suspicious,
             problem=problem,
+            tables=_tables(manifest),
         )
+
+
+def _tables(manifest: Manifest) -> t.Optional[t.Dict[str, t.Dict[str, int]]]:
+    """What the facts of rows tell of each table. Backups of before have no ``bytes`` of them."""
+    told = [c.facts for c in manifest.components if c.shape == "rows" and isinstance(c.facts, dict)]
+    if not told:
+        return None
+    return {
+        name: {"rows": rows, "bytes": (facts.get("bytes") or {}).get(name, 0)}
+        for facts in told
+        for name, rows in (tables_of(facts) or {}).items()
+    }
 
 
 def _failure(store: Store, key: str) -> t.Dict[str, t.Any]:

@@ -15,17 +15,17 @@ import typing as t
 from ..anomaly import SUSPICIOUS
 from ..catalog import Catalog, hosts, jobs
 from ..errors import FleetBackupError
-from ..job import Config
+from ..job import Config, Job
 from ..listing_cache import ListingCache
 from ..marks import PINNED
-from ..names import BackupId, is_safety, parse_backup_id
+from ..names import BackupId, decode_tenant, is_safety, parse_backup_id
 from ..result import from_iso, iso, utc_now
 from ..side_by_side import side_by_side
 from ..stores import Store
 from .listed import Details, Place
 from .listing_result import BackupRow, BadRow, FailedRow, JobListing, ListResult, StoreRow
 from .place import open_store, trusted_hosts
-from .tenants import stored_jobs
+from .tenants import expected_tenants, find_job, tenants_stored
 
 #: Up to so many manifests that are not known yet are read without being asked for.
 READ_UNASKED = 500
@@ -87,10 +87,23 @@ class _Listing:
 
     def of_this_host(self, names: t.Optional[t.Sequence[str]], store: t.Optional[str]) -> t.List[_Job]:
         """The jobs of this host. Raises NotFoundError, the stores' errors."""
+        named = [find_job(self._config, name) for name in names] if names else self._config.jobs
         return [
-            self._job(self._config.host, job.name, job.max_age, [store] if store else job.stores)
-            for job in stored_jobs(self._config, names)
+            self._job(self._config.host, one.name, None if gone else one.max_age, [store] if store else one.stores, gone)
+            for job in named
+            for one, gone in self._with_tenants(job)
         ]
+
+    def _with_tenants(self, job: Job) -> t.Iterator[t.Tuple[Job, bool]]:
+        """A job or its tenants, also those without any backup; and whether each is gone, whose backups are not stale then."""
+        expected = expected_tenants(self._config, job)
+        stored = tenants_stored(self._config, [job])
+        if expected is None:
+            yield from ((one, False) for one in stored)
+            return
+        found = {one.name: one for one in stored if one.name != job.name}
+        found.update((name, find_job(self._config, name)) for name in expected if name not in found)
+        yield from ((found[name], name not in expected) for name in sorted(found))
 
     def of_all_hosts(self, names: t.Optional[t.Sequence[str]], store: t.Optional[str]) -> t.List[_Job]:
         """The jobs of all hosts, as the stores know them. A store that cannot be listed is a failure of the result."""
@@ -117,10 +130,13 @@ class _Listing:
             job.cache.save([place.store.name for place in job.places if place.error is None])
             self._sum_up(job)
 
-    def _job(self, host: str, name: str, max_age: t.Optional[int], stores: t.Iterable[str]) -> _Job:
+    def _job(
+        self, host: str, name: str, max_age: t.Optional[int], stores: t.Iterable[str], gone: bool = False
+    ) -> _Job:  # fmt: skip
+        tenant = decode_tenant(name.partition("@")[2]) or None
         cache = ListingCache(self._config.state_dir, host, name, self._trust)
         catalogs = [Catalog(self._store(store), "%s/%s" % (host, name), trusted=self._trusted) for store in stores]
-        return _Job(JobListing(host, name, max_age), cache, [Place(catalog, cache) for catalog in catalogs], {}, {})
+        return _Job(JobListing(host, name, max_age, tenant, gone), cache, [Place(catalog, cache) for catalog in catalogs], {}, {})
 
     def _store(self, name: str) -> Store:
         if name not in self._stores:
@@ -178,6 +194,7 @@ class _Listing:
         listing.failed = sorted(job.failed.values(), key=lambda row: row.id, reverse=True)
         listing.newest, listing.age = _newest(listing.backups)
         listing.stale = bool(asked) and all(s.stale for s in asked)
+        _measure(job)
         _warn(listing, self._result, self._config.host)
 
 
@@ -217,6 +234,17 @@ def _row(backup_id: str, details: t.Optional[Details], now: datetime.datetime) -
         row.entries, row.bytes, row.stored = details.entries, details.bytes, details.stored
         row.components, row.suspicious = details.components, details.suspicious
     return row
+
+
+def _measure(job: _Job) -> None:
+    """Sum up how much a job backs up, by its newest backup, and what its backups take."""
+    listing = job.listing
+    listing.stored = sum(row.stored or 0 for row in listing.backups)
+    newest = job.rows.get(listing.newest or "")
+    details = next((p.details[newest.id] for p in job.places if newest is not None and newest.id in p.details), None)
+    if details is not None:
+        listing.bytes, listing.tables = details.bytes, details.tables
+        listing.rows = None if details.tables is None else sum(table["rows"] for table in details.tables.values())
 
 
 def _newest(rows: t.Iterable[BackupRow]) -> t.Tuple[t.Optional[str], t.Optional[int]]:

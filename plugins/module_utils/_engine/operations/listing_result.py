@@ -71,15 +71,24 @@ class JobListing:
     """One job of a host. ``backups`` newest first. ``stale``: no store that could be asked has a backup younger than ``max_age``.
 
     ``newest`` (of a store too) leaves out what restores saved of the state that they replaced, and what is suspicious: nobody is
-    safer for it.
+    safer for it. ``tenant``: of a job of tenants, whose backups these are; ``gone``: this host did not find the
+    tenant when it last took backups. ``bytes`` (logical), ``rows`` and ``tables`` (the
+    ``rows`` and ``bytes`` of each) are those of the newest backup; of what has no rows, or tells none without a key, None.
+    ``stored``: bytes of all backups that are told in detail.
     """
 
     host: str
     job: str
     max_age: t.Optional[int]
+    tenant: t.Optional[str] = None
+    gone: bool = False
     newest: t.Optional[str] = None
     age: t.Optional[int] = None
     stale: bool = False
+    rows: t.Optional[int] = None
+    bytes: t.Optional[int] = None
+    stored: int = 0
+    tables: t.Optional[t.Dict[str, t.Dict[str, int]]] = None
     stores: t.List[StoreRow] = field(default_factory=list)
     backups: t.List[BackupRow] = field(default_factory=list)
     failed: t.List[FailedRow] = field(default_factory=list)

@@ -17,6 +17,7 @@ from ..result import Result, iso, utc_now
 from ..system import current_user
 from .finding import find_backup, places_of
 from .place import open_catalog
+from .tenants import find_job
 
 #: What each verb says of a backup: the mark, and whether it is put or removed.
 VERBS = {"accept": (ACCEPTED, True), "pin": (PINNED, True), "unpin": (PINNED, False)}
@@ -46,7 +47,7 @@ def mark_backup(
     try:
         found = find_backup(places_of(config, job, None, None), backup_id, result)
         result.id, result.job = found.manifest.id, found.manifest.job
-        chosen = config.job(result.job)
+        chosen = find_job(config, result.job)
         if verb == "accept" and not was_suspicious(found.manifest):
             raise ConfigurationError("backup %s is not suspicious; there is nothing to accept" % result.id)
         sign = _signer(config) if marked else None

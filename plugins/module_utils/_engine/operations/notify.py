@@ -12,6 +12,7 @@ from ..notifiers import TEST
 from ..result import Result
 from ..telling import tell_event
 from .listing import list_backups
+from .tenants import find_job
 
 WHAT = ("test", "stale")
 
@@ -73,7 +74,7 @@ def _tell_stale(config: Config, names: t.Sequence[str], chosen: t.Sequence[Notif
         if not listing.stale:
             continue
         result.stale.append(listing.job)
-        job = config.job(listing.job)
+        job = find_job(config, listing.job)
         data = {
             "operation": "list", "host": config.host, "job": listing.job, "newest": listing.newest, "age": listing.age,
             "max_age": listing.max_age, "error": listed.error,

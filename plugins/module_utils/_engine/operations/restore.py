@@ -112,7 +112,7 @@ def restore(
     result.begin()
     known = config is not None and job_name is not None
     state = State(config.state_dir) if config is not None and known else None
-    job = _job(config, job_name)
+    job = _configured(config, job_name)
     with contextlib.ExitStack() as ending:
         try:
             with contextlib.ExitStack() as stack:
@@ -136,16 +136,26 @@ def restore(
     return result
 
 
-def _job(config: t.Optional[Config], name: t.Optional[str]) -> t.Optional[Job]:
-    """The job, if it is (still) configured: its backups outlive it."""
-    if config is None or name is None:
-        return None
-    from .tenants import find_job
+def restore_each(
+    config: t.Optional[Config], job_name: t.Optional[str], request: RestoreRequest, *, progress: Progress = SILENT
+) -> Result:  # fmt: skip
+    """Carry out ``request`` for a job; for a job of tenants for each whom the stores know. Raises the stores' errors."""
+    from .tenants import each_tenant, insist_on_tenant
 
-    try:
-        return find_job(config, name)
-    except NotFoundError:
-        return None
+    job = _configured(config, job_name)
+    if config is None or job is None or request.from_dir is not None:
+        return restore(config, job_name, request, progress=progress)
+    if request.backup != "latest":
+        insist_on_tenant(job, "backup %s" % request.backup)
+    if request.to is not None:
+        insist_on_tenant(job, "what a folder (to) gets")
+    return each_tenant(config, job, "restore", lambda one: restore(config, one.name, request, progress=progress))
+
+
+def _configured(config: t.Optional[Config], name: t.Optional[str]) -> t.Optional[Job]:
+    from .tenants import configured_job
+
+    return configured_job(config, name)
 
 
 class _Run:

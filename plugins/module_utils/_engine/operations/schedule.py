@@ -193,6 +193,8 @@ def tell_killed(config: Config, key: str) -> Result:
 
 
 def _operate(config: Config, job: Job, schedule: t.Dict[str, t.Any], progress: Progress) -> Result:
+    from .tenants import backup_each, each_tenant
+
     operation = schedule["operation"]
     # What meets another run of the job waits for it: there is nobody to try again.
     job = dataclasses.replace(job, lock_timeout=max(job.lock_timeout, _LOCK_SECONDS))
@@ -203,14 +205,12 @@ def _operate(config: Config, job: Job, schedule: t.Dict[str, t.Any], progress: P
     if operation == "prune":
         from .prune import prune
 
-        return prune(config, job, progress=progress)
+        return each_tenant(config, job, operation, lambda one: prune(config, one, progress=progress))
     if operation == "copy":
-        from .copy import copy
+        from .copy import copy_each
 
-        return copy(config, job.name, everything=True, progress=progress)
-    from .backup import backup
-
-    return backup(config, job, kind=schedule["kind"], tag=schedule["tag"], progress=progress)
+        return copy_each(config, job.name, everything=True, progress=progress)
+    return backup_each(config, [job], kind=schedule["kind"], tag=schedule["tag"], progress=progress)
 
 
 def _tell_killed(config: Config, job: Job, name: str, run: Run) -> bool:

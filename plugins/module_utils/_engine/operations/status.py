@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from ..errors import FleetBackupError
 from ..job import Config, Job
 from ..result import FAILURE, Result, from_iso, utc_now
 from ..state import State
+from .tenants import find_job, has_tenants
 
 
 @dataclass
@@ -45,7 +47,8 @@ def status(config: Config, job_names: t.Sequence[str] = ()) -> StatusResult:
     result.begin()
     state = State(config.state_dir)
     try:
-        for job in [config.job(name) for name in job_names] or config.jobs:
+        named = [find_job(config, name) for name in job_names] or config.jobs
+        for job in [one for base in named for one in _with_tenants(base, state)]:
             found = _status(job, state)
             result.jobs.append(found)
             if not found.healthy:
@@ -57,6 +60,15 @@ def status(config: Config, job_names: t.Sequence[str] = ()) -> StatusResult:
         result.warn(notice.code, notice.message)
     result.end()
     return result
+
+
+def _with_tenants(job: Job, state: State) -> t.List[Job]:
+    """A job, or its tenants; both when the tenants could not be found the last time, or never were."""
+    names = state.tenants(job.name) if has_tenants(job) else None
+    if names is None:
+        return [job]
+    tenants = [dataclasses.replace(job, name=name) for name in names]
+    return [job, *tenants] if "backup" in state.read_status(job.name)["operations"] else tenants
 
 
 def _status(job: Job, state: State) -> JobStatus:

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job of many tenants: one backup for each, under the name ``job@tenant``. The sources say who the tenants are."""
+"""A job of many tenants: one backup for each, under the name ``job@tenant``. The sources say who the tenants are.
+
+Who they were when a backup was last taken is in the host's state (State.tenants()): that is how a tenant is missed who has no
+backup, and how one is told from it who is gone.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ..errors import FleetBackupError, NotFoundError, SourceError
+from ..errors import ConfigurationError, FleetBackupError, NotFoundError, SourceError
 from ..job import Config, Job
 from ..names import decode_tenant, encode_tenant
 from ..result import Result
 from ..sources import load
+from ..state import State
 from ..stores import load as load_store
 from .backup import backup
 from .backup_result import BackupResult
@@ -44,6 +49,16 @@ def find_job(config: Config, name: str) -> Job:
     return tenant_job(job, decode_tenant(tenant))
 
 
+def configured_job(config: t.Optional[Config], name: t.Optional[str]) -> t.Optional[Job]:
+    """The job called ``name``, if it is (still) configured: its backups outlive it."""
+    if config is None or name is None:
+        return None
+    try:
+        return find_job(config, name)
+    except NotFoundError:
+        return None
+
+
 def tenants_now(config: Config, job: Job) -> t.List[Job]:
     """The jobs of all tenants that the sources list; of a job without tenants itself. Raises SourceError and the like."""
     if not has_tenants(job):
@@ -65,18 +80,40 @@ def tenants_now(config: Config, job: Job) -> t.List[Job]:
 
 
 def tenants_stored(config: Config, jobs: t.Iterable[Job]) -> t.List[Job]:
-    """The same jobs, those of tenants as the stores know them: also of tenants that are gone. Raises the stores' errors."""
+    """The same jobs, those of tenants as the stores know them: also of tenants that are gone.
+
+    A job none of whose tenants has a backup stands for itself. A store that cannot be asked is left to whoever asks it for the
+    backups; its error is raised when no other knows of a tenant.
+    """
     result: t.List[Job] = []
     for job in jobs:
-        if not has_tenants(job):
-            result.append(job)
-            continue
-        names: t.Set[str] = set()
-        for store in map(config.store, job.stores):
-            folders = load_store(store.driver)(store.name, store.options).list(config.host)[1]
-            names.update(name for name in folders if name.startswith(job.name + "@"))
-        result += [find_job(config, name) for name in sorted(names)]
+        names = _stored(config, job) if has_tenants(job) else set()
+        result += [_of_tenant(job, name) for name in sorted(names)] or [job]
     return result
+
+
+def _stored(config: Config, job: Job) -> t.Set[str]:
+    names: t.Set[str] = set()
+    problem: t.Optional[FleetBackupError] = None
+    for store in map(config.store, job.stores):
+        try:
+            folders = load_store(store.driver)(store.name, store.options).list(config.host)[1]
+        except FleetBackupError as error:
+            problem = problem or error
+            continue
+        names.update(name for name in folders if name.startswith(job.name + "@"))
+    if problem is not None and not names:
+        raise problem
+    return names
+
+
+def expected_tenants(config: Config, job: Job) -> t.Optional[t.List[str]]:
+    """The names of the jobs of the tenants that there were when a backup was last taken; None when this host does not know."""
+    return State(config.state_dir).tenants(job.name) if has_tenants(job) else None
+
+
+def _of_tenant(job: Job, name: str) -> Job:
+    return tenant_job(job, decode_tenant(name.partition("@")[2]))
 
 
 def stored_jobs(config: Config, names: t.Optional[t.Sequence[str]]) -> t.List[Job]:
@@ -84,26 +121,61 @@ def stored_jobs(config: Config, names: t.Optional[t.Sequence[str]]) -> t.List[Jo
     return tenants_stored(config, [find_job(config, name) for name in names] if names else config.jobs)
 
 
+def each_tenant(config: Config, job: Job, operation: str, carry_out: t.Callable[[Job], Result]) -> Result:
+    """Carry out an operation for a job; of a job of tenants for each whom the stores know. Raises the stores' errors."""
+    jobs = tenants_stored(config, [job])
+    if jobs == [job]:
+        return carry_out(job)
+    several = for_each(operation, jobs, carry_out)
+    several.job = job.name
+    return several
+
+
+def insist_on_tenant(job: t.Optional[Job], what: str) -> None:
+    """Refuse ``what`` for a job of tenants as a whole. Raises ConfigurationError."""
+    if job is not None and has_tenants(job):
+        raise ConfigurationError("%s: is of one tenant of job %s only; name the tenant (%s@TENANT)" % (what, job.name, job.name))
+
+
 def backup_each(config: Config, jobs: t.Sequence[Job], **options: t.Any) -> Result:
     """Back up jobs, each of its tenants: one result, or one of several. ``options``: those of backup()."""
+    state, dry_run = State(config.state_dir), options.get("dry_run", False)
     failures: t.Dict[str, FleetBackupError] = {}
     todo: t.List[Job] = []
     for job in jobs:
         try:
-            todo += tenants_now(config, job)
+            found = tenants_now(config, job)
         except FleetBackupError as error:
             failures[job.name] = error
-            todo.append(job)
+            found = [job]
+        else:
+            if found != [job] and not dry_run:
+                state.keep_tenants(job.name, [one.name for one in found])
+        todo += found
 
     def take(job: Job) -> BackupResult:
-        if job.name not in failures:
-            return backup(config, job, **options)
-        result = BackupResult("backup", config.host, job.name, dry_run=options.get("dry_run", False))
-        result.begin()
-        result.fail(failures[job.name])
-        result.end()
-        return result
+        if job.name in failures:
+            return _not_begun(config, job, failures[job.name], dry_run)
+        return backup(config, job, **options)
 
-    if len(todo) == 1 and len(jobs) == 1 and todo[0].name == jobs[0].name:
+    if todo == list(jobs) and len(jobs) == 1:
         return take(todo[0])
-    return for_each("backup", todo, take)
+    several = for_each("backup", todo, take)
+    several.job = jobs[0].name if len(jobs) == 1 else None
+    for notice in state.notices:
+        several.warn(notice.code, notice.message)
+    return several
+
+
+def _not_begun(config: Config, job: Job, error: FleetBackupError, dry_run: bool) -> BackupResult:
+    """A run that failed before it knew of whom; remembered and told like any other."""
+    result = BackupResult("backup", config.host, job.name, dry_run=dry_run)
+    result.begin()
+    result.fail(error)
+    result.end()
+    if not dry_run:
+        from ..telling import tell
+
+        State(config.state_dir).write_status(job.name, result.to_dict())
+        tell(config, [job], result)
+    return result

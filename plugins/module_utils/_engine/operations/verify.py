@@ -117,12 +117,16 @@ def verify(
     """
     result = VerifyResult("verify", config.host if config else None, level=level, sample=sample)
     result.begin()
+    jobs: t.List[Job] = []
     try:
         if level not in LEVELS:
             raise ConfigurationError("level: %r is none of %s" % (level, ", ".join(LEVELS)))
         if sample is not None and (backup_ids or from_dir is not None or level == "quick"):
             raise ConfigurationError("sample: goes through all backups of a job at level hashes or data; name no others")
-        catalogs = _catalogs(config, job_names, store, from_dir, keyring, result)
+        if config is not None and from_dir is None:
+            jobs = stored_jobs(config, job_names)
+            result.job = jobs[0].name if len(jobs) == 1 else None
+        catalogs = _catalogs(config, jobs, store, from_dir, keyring)
         state = State(config.state_dir) if config and sample is not None else None
         _verify_all(catalogs, backup_ids, result, progress, state)
     except (FleetBackupError, InterruptedRunError) as error:
@@ -130,9 +134,10 @@ def verify(
     progress.close()
     result.end()
     if config is not None and from_dir is None:
-        jobs = [job for job in config.jobs if not job_names or job.name in job_names]
-        _remember(State(config.state_dir), jobs, result)
-        tell(config, jobs, result)
+        names = [name.partition("@")[0] for name in job_names]
+        configured = [job for job in config.jobs if not names or job.name in names]
+        _remember(State(config.state_dir), jobs or configured, result)
+        tell(config, configured, result)
     return result
 
 
@@ -144,16 +149,13 @@ def _remember(state: State, jobs: t.Sequence[Job], result: VerifyResult) -> None
 
 
 def _catalogs(
-    config: t.Optional[Config], names: t.Sequence[str], store: t.Optional[str], from_dir: t.Optional[str],
-    keyring: t.Optional[Keyring], result: VerifyResult,
+    config: t.Optional[Config], jobs: t.Sequence[Job], store: t.Optional[str], from_dir: t.Optional[str],
+    keyring: t.Optional[Keyring],
 ) -> t.List[Catalog]:  # fmt: skip
     if from_dir is not None:
         return [bare_catalog(from_dir, keyring)]
     if config is None:
         raise NotFoundError("neither a configuration nor a folder says where to look")
-    jobs = stored_jobs(config, names)
-    if len(jobs) == 1:
-        result.job = jobs[0].name
     return [open_catalog(config, job.name, name, keyring) for job in jobs for name in ([store] if store else job.stores)]
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ..archive.rows import RowsWriter
@@ -56,6 +57,7 @@ def back_up(
             "database": database.name,
             "tenant": options["tenant"],
             "tables": {},
+            "bytes": {},
             "read": {},
         }
         run = _Run(name, snapshot, writer, options["deletions"] == "keys", Reading(facts), progress)
@@ -76,29 +78,33 @@ class _Run:
         self._keys = keys
         self._progress = progress
         self._previous = writer.previous()
+        #: Of the table that is being read, with what is kept of it.
+        self._bytes = 0
         self.reading = reading
 
     def table(self, described: Described) -> None:
         """Read a table: its rows, or what has changed of them; and its keys."""
         table, name, facts = described.table, described.full_name, self.reading.facts
         folder = path_component(name.encode("utf-8"))
+        self._bytes = 0
         since, number = self._keep(described, folder)
         where = table.where
         if since is not None:
             where += " AND (%s)" % self._snapshot.changed_since(described, since)
         more = {"layout": described.layout, "until": self._snapshot.until}
         self._writer.begin_segment(folder + b"/" + segment_name(number), "table", more)
-        self._writer.write(header(described, "rows"))
+        self._put(header(described, "rows"))
         rows = self._snapshot.rows(described, where, self._write)
         facts["read"][name] = rows
         if described.key and self._keys:
             self._writer.begin_segment(folder + b"/" + KEYS, "section", more)
-            self._writer.write(header(described, "keys"))
+            self._put(header(described, "keys"))
             facts["tables"][name] = self._snapshot.keys(described, self._write)
         elif since is None:
             facts["tables"][name] = rows
         else:
             facts["tables"][name] = self._snapshot.count(described)
+        facts["bytes"][name] = self._bytes
         if table.changed_column and not described.key:
             self.reading.notices.append(
                 Notice("no-key", "table %s has no primary key; name the columns of one (key)" % name, self._name)
@@ -115,8 +121,13 @@ class _Run:
             return None, 1
         for path, line in lines.items():
             self._writer.keep(path, line)
+            self._bytes += json.loads(line)["size"]
         return last.until, last.number + 1
 
     def _write(self, data: memoryview) -> None:
-        self._writer.write(data)
+        self._put(data)
         self._progress(len(data))
+
+    def _put(self, data: t.Union[bytes, memoryview]) -> None:
+        self._writer.write(data)
+        self._bytes += len(data)

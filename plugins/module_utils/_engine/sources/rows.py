@@ -2,8 +2,8 @@
 """Rows of chosen tables of a database as JSON lines, all or those of one tenant, in full or what has changed.
 
 Each table is ``<table>/000001.jsonl`` and, in increments, further segments; ``<table>/keys.jsonl`` lists the keys of all
-rows that there were. Facts: ``server``, ``database``, ``tenant``, ``tables`` (rows of each), ``read`` (how many of them were
-read this time).
+rows that there were. Facts: ``server``, ``database``, ``tenant``, ``tables`` (rows of each), ``bytes`` (of its lines in this
+backup, those of older backups that it builds upon included), ``read`` (how many rows were read this time).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import os
 import typing as t
 from collections import Counter
 
-from ...operations.copy import CopyResult, copy
+from ...operations.copy import CopyResult, copy_each
 from ...result import Result
 from ..output import Cell, size, table
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(session: Session) -> Result:
     arguments = session.arguments
-    return copy(
+    return copy_each(
         session.config,
         arguments.job,
         arguments.backups,

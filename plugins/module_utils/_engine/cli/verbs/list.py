@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List the backups of a job, or of all jobs, newest first; and what else lies on the stores."""
+"""List the backups of a job, or of all jobs, newest first; and what else lies on the stores.
+
+Of a job of several tenants, a line for each of them: how much each has, and when it was last backed up.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from ...operations.listing import list_backups
 from ...operations.listing_result import JobListing, ListResult
 from ...result import Result, from_iso
 from ..output import Cell, duration, local_time, plural, size, span, table
+from ..tenants import by_job, headline, tables_of_tenant, tenant_table
 
 if t.TYPE_CHECKING:
     import argparse
@@ -38,18 +42,32 @@ def subject(result: ListResult) -> t.Optional[str]:
 
 
 def show(result: ListResult, console: Console) -> None:
-    for n, listing in enumerate(result.jobs):
+    listings = {(listing.host, listing.job): listing for listing in result.jobs}
+    for n, group in enumerate(by_job(list(map(vars, result.jobs)))):
         if n:
             console.line()
-        console.line((listing.host + ", " if result.host is None else "") + _headline(listing))
-        rows = sorted(_rows(listing), key=lambda row: row[0], reverse=True)
-        if rows:
-            console.lines(table(_HEADERS, rows, ("AGE", "SIZE", "STORED"), console.colours))
+        about = group[0]["host"] + ", " if result.host is None else ""
+        if len(group) > 1:
+            console.line(about + headline(group))
+            console.lines(tenant_table(group, console.colours))
+        else:
+            _show_job(about, listings[group[0]["host"], group[0]["job"]], console)
     if not result.detailed:
         console.line()
         console.line(
             "There are many backups whose manifests were never read here: they are told by their names. --details reads them."
         )
+
+
+def _show_job(about: str, listing: JobListing, console: Console) -> None:
+    console.line(about + _headline(listing))
+    rows = sorted(_rows(listing), key=lambda row: row[0], reverse=True)
+    if rows:
+        console.lines(table(_HEADERS, rows, ("AGE", "SIZE", "STORED"), console.colours))
+    tables = tables_of_tenant(vars(listing), console.colours)
+    if tables:
+        console.line()
+        console.lines(tables)
 
 
 def _headline(listing: JobListing) -> str:

@@ -8,7 +8,7 @@ import typing as t
 from ...errors import ConfigurationError
 from ...operations.prune import PruneResult, StorePruning, Verdict, prune
 from ...operations.several import for_each
-from ...operations.tenants import find_job, has_tenants, stored_jobs
+from ...operations.tenants import each_tenant, find_job, stored_jobs
 from ...options import Amount, amount
 from ...result import Result
 from ..output import Cell, plural, size, span, table
@@ -47,10 +47,8 @@ def run(session: Session) -> Result:
         )
 
     if arguments.job:
-        job = find_job(session.config, arguments.job)
-        if not has_tenants(job):
-            return carry_out(job)
-    return for_each("prune", stored_jobs(session.config, [arguments.job] if arguments.job else None), carry_out)
+        return each_tenant(session.config, find_job(session.config, arguments.job), "prune", carry_out)
+    return for_each("prune", stored_jobs(session.config, None), carry_out)
 
 
 def _amount(text: t.Optional[str]) -> t.Optional[Amount]:

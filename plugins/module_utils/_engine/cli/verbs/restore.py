@@ -13,7 +13,7 @@ import typing as t
 from ...errors import ConfigurationError, ConfirmationNeededError
 from ...job import Config
 from ...moment import EXAMPLES, parse_moment
-from ...operations.restore import RestoreRequest, RestoreResult, restore
+from ...operations.restore import RestoreRequest, RestoreResult, restore_each
 from ...result import FAILURE, Result
 from ..choose import Left, confirm
 from ..config_path import is_there
@@ -86,7 +86,7 @@ def run(session: Session) -> Result:
         options=_options(arguments.option),
         keyring=given_keyring(session),
     )
-    result = restore(config, arguments.job, request, progress=session.progress)
+    result = restore_each(config, arguments.job, request, progress=session.progress)
     if result.error and result.error["code"] == ConfirmationNeededError.code and request.confirm is False:
         result.error["message"] += "; look at it with --dry-run, then confirm it with --yes"
     return result
@@ -153,7 +153,7 @@ def _config(session: Session) -> t.Optional[Config]:
 
 def _timezone(config: t.Optional[Config], job_name: t.Optional[str]) -> t.Optional[str]:
     jobs = config.jobs if config else ()
-    return next((job.timezone for job in jobs if job.name == job_name), None)
+    return next((job.timezone for job in jobs if job.name == (job_name or "").partition("@")[0]), None)
 
 
 def _confirmation(session: Session, always: bool) -> t.Callable[[RestoreResult], bool]:
