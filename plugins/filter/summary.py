@@ -9,8 +9,8 @@ short_description: Sum up what a module of this collection did, job by job
 version_added: 0.1.0
 description:
   - Takes what a task registered that ran a module of this collection, alone or in a loop over the names of jobs.
-  - Returns the few values of each job that a later step or a notification needs; of a job of tenants those of each tenant. Nothing
-    secret is among them.
+  - Returns the few values of each job that a later step or a notification needs; of a job of tenants those of each tenant.
+    Nothing secret is among them.
 author:
   - The fleet.backup project (!UNKNOWN)
 options:

@@ -29,6 +29,20 @@ NAMES = (
 )  # fmt: skip
 
 
+class _Options(t.Dict[str, t.Any]):
+    """A module's options: one that is missing is the caller's fault, and said to be."""
+
+    def __init__(self, module: str, given: t.Mapping[str, t.Any]) -> None:
+        super().__init__(given)
+        self._module = module
+
+    def __missing__(self, name: str) -> t.Any:
+        raise ConfigurationError(
+            "--parameters: the option %s of the module %s is missing; here all of its options must be given, those that were"
+            " not chosen with their defaults or null" % (name, self._module)
+        )
+
+
 @dataclass
 class ModuleResult(Result):
     """``answer``: what the module returns."""
@@ -48,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(session: Session) -> Result:
     arguments = session.arguments
-    parameters = _parameters(arguments.parameters)
+    parameters = _Options(arguments.name, _parameters(arguments.parameters))
     result = ModuleResult("module")
     result.begin()
     outcome, result.answer = carry_out(_load(arguments.name), parameters, arguments.check, arguments.diff)
