@@ -200,3 +200,10 @@ def test_what_a_restore_is_staging_is_left_out(tmp_path: Path) -> None:
     make(tree / "file", ours)  # no folder, so none of ours
     config = jobs.configure(tmp_path, jobs.files(tree))
     assert stored(config, tree) == ["", theirs, theirs + "/kept", "a", "file", "file/" + ours, "folder"]
+    # But not in silence: what an interrupted restore had put aside is in no backup.
+    result = jobs.take(config)
+    (notice,) = result.warnings
+    assert (notice.code, notice.component, notice.count) == ("restore-unfinished", "files", 2)
+    name = str(tree).lstrip("/")
+    assert notice.paths == ["%s/%s" % (name, ours), "%s/folder/%s" % (name, ours)]
+    assert jobs.catalog(config).manifest(result.id).components[0].warnings == {"restore-unfinished": 2}

@@ -27,10 +27,12 @@ if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+_STAGING = "restore-unfinished"
 _WHAT = {
     "file-unreadable": "could not be read",
     "file-changed": "changed while being read",
     "file-vanished": "vanished before being read",
+    _STAGING: "left out as part of a restore that is under way, or was interrupted and is put right by the next one",
 }
 _REPORT_EVERY = 1 << 20
 _BUFFER = 1 << 20
@@ -131,7 +133,7 @@ class FilesSource(Source):
         roots = self.roots()
         run = _Reading(component.tree(roots), progress, self.options["detect"] == "times")
         for root in roots:
-            for found in self._walk(root, run.failed):
+            for found in self._walk(root, run.failed, run.staging):
                 if isinstance(found, Run):
                     run.add_run(found)
                 else:
@@ -156,9 +158,15 @@ class FilesSource(Source):
         roots = [Root(os.fsencode(path), archive_name(path)) for path in self.options["paths"]]
         return sorted(roots, key=lambda root: sort_key(root.name))
 
-    def _walk(self, root: Root, report: t.Callable[[bytes, OSError], None]) -> t.Iterator[t.Union[Item, Run]]:
+    def _walk(
+        self,
+        root: Root,
+        report: t.Callable[[bytes, OSError], None],
+        staging: t.Callable[[bytes], None] = lambda _path: None,
+    ) -> t.Iterator[t.Union[Item, Run]]:
         path = os.fsdecode(root.path)
         rules = _rules(self.options, self.leave_out)
+        rules.staging = staging
         try:
             st = os.stat(path)
             if (st.st_dev, st.st_ino) in rules.leave_out and st.st_ino:
@@ -245,6 +253,10 @@ class _Reading:
         else:
             self._problem("file-unreadable", path)
 
+    def staging(self, path: bytes) -> None:
+        """Note a folder that is no part of the tree."""
+        self._problem(_STAGING, path)
+
     def told(self) -> None:
         self._progress(self._archive.bytes - self._reported)
         self._reported = self._archive.bytes
@@ -252,7 +264,7 @@ class _Reading:
     def reading(self, source: str, options: t.Dict[str, t.Any]) -> Reading:
         reading = Reading(facts=dict(self._counts))
         for code, notice in sorted(self._problems.items()):
-            meaning = options["on_unreadable" if code == "file-unreadable" else "on_changed"]
+            meaning = "warning" if code == _STAGING else options["on_unreadable" if code == "file-unreadable" else "on_changed"]
             more = ", ..." if notice.count > 3 else ""
             notice.component = source
             notice.message = "%d %s: %s%s" % (notice.count, _WHAT[code], ", ".join(notice.paths[:3]), more)

@@ -63,6 +63,8 @@ class Rules:
     one_file_system: bool = False
     #: ``(st_dev, st_ino)`` of folders that are never entered nor listed.
     leave_out: t.AbstractSet[t.Tuple[int, int]] = field(default_factory=frozenset)
+    #: Told of each folder that a restore stages things in, or left behind when it was interrupted: it is left out.
+    staging: t.Callable[[bytes], None] = lambda _path: None
 
 
 #: Told of what could not be read: archive path, error.
@@ -193,6 +195,7 @@ def _advance(folder: _Folder, rules: Rules, skip: int, names: t.List[str]) -> t.
         if is_dir:
             if not (leaf.startswith(STAGING_PREFIX) and _is_staging(leaf)):
                 return leaf, chosen
+            rules.staging(folder.prefix + os.fsencode(leaf))
         elif chosen:
             if leaf in others:
                 return leaf, chosen
