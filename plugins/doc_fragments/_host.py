@@ -1703,6 +1703,12 @@ options:
                 description:
                   - Keep every backup that is younger than this.
                 type: str
+          after_backup:
+            description:
+              - Prune by these rules after each backup that succeeded, on every store that this host may delete from. When
+                that fails, the run has a warning; the backup stands.
+            type: bool
+            default: false
       guard:
         description:
           - 'When a backup is suspicious, because it may be of what was lost: a component shrank, is empty, or misses tables

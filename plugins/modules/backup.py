@@ -154,6 +154,11 @@ backup:
           seconds: 3.912
           retries: 0
           link: /srv/backups/web1/marketplace/20261122T020000Z-full-daily-3f9a.json
+    pruned:
+      description: The ids of older backups that the rules of the job removed afterwards (C(retention.after_backup)).
+      type: list
+      elements: str
+      sample: []
     completed:
       description: Copies of earlier backups, which a store had missed, that this run brought there first.
       type: list

@@ -270,6 +270,7 @@ JOB: t.Dict[str, t.Any] = {
                     "keep_within": {"type": "str"},
                 },
             },
+            "after_backup": {"type": "bool", "default": False},
         },
     },
     "guard": {

@@ -143,6 +143,10 @@ def parse_config(description: t.Any) -> Config:
         _check_store(store, "stores[%d].%s" % (n, store.driver), problems)
     names = {s.name for s in stores}, {n.name for n in notifiers}
     jobs = tuple(_job(j, "jobs[%d]" % n, *names, problems) for n, j in enumerate(value["jobs"]))
+    prunable = {store.name for store in stores if not store.write_only}
+    for n, job in enumerate(jobs):
+        if job.retention["after_backup"] and not prunable.intersection(job.stores):
+            problems.append("jobs[%d].retention.after_backup: all stores of the job are write_only; prune from elsewhere" % n)
     if value["trusted_hosts"]:
         from .signing import TrustedHosts
 

@@ -60,6 +60,14 @@ RETENTION = _KEEP + (
     ),
 )
 
+_AFTER_BACKUP = Option(
+    "after_backup",
+    "bool",
+    "Prune by these rules after each backup that succeeded, on every store that this host may delete from. When that fails, the"
+    " run has a warning; the backup stands.",
+    default=False,
+)
+
 GUARD = (
     Option("enabled", "bool", "Whether backups are judged at all.", default=True),
     Option(
@@ -112,7 +120,13 @@ JOB = (
         "Encrypt all that tells of the content, in the format of age. Names of components, sizes and counts stay readable.",
         options=ENCRYPTION,
     ),
-    Option("retention", "dict", "Which backups C(prune) keeps. Without any rule it keeps all.", default={}, options=RETENTION),
+    Option(
+        "retention",
+        "dict",
+        "Which backups C(prune) keeps. Without any rule it keeps all.",
+        default={},
+        options=(*RETENTION, _AFTER_BACKUP),
+    ),
     Option(
         "guard",
         "dict",

@@ -28,14 +28,14 @@ from ..errors import (
 )
 from ..hooks import run_hooks
 from ..index_cache import IndexCache
-from ..interruption import uninterrupted
+from ..interruption import stop, uninterrupted
 from ..job import Compression, Config, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import KINDS, NAME_RULE, SAFETY_TAG, is_name, new_backup_id
 from ..progress import SILENT, Progress
 from ..restore_text import restore_text
-from ..result import SUCCESS, WARNING, Notice, iso, utc_now
+from ..result import FAILURE, SUCCESS, WARNING, Notice, iso, utc_now
 from ..runlog import RunLog
 from ..sealing import Sealer
 from ..sources import Source
@@ -83,6 +83,8 @@ def backup(
         except (FleetBackupError, InterruptedRunError) as error:
             ending.enter_context(uninterrupted())
             result.fail(error)
+        if result.id is not None and result.outcome != FAILURE and job.retention["after_backup"] and not lock_held:
+            _prune(config, job, result, progress)
         progress.close()
         result.end()
         if not dry_run and result.newer is None:
@@ -94,6 +96,19 @@ def backup(
         for notice in state.notices:
             result.warn(notice.code, notice.message)
     return result
+
+
+def _prune(config: Config, job: Job, result: BackupResult, progress: Progress) -> None:
+    """Apply the retention rules now that the new backup stands. What keeps them from it is a warning."""
+    from .prune import prune
+
+    stores = tuple(name for name in job.stores if not config.store(name).write_only)
+    pruned = prune(config, dataclasses.replace(job, stores=stores), progress=progress)
+    result.pruned = pruned.deleted
+    if pruned.error is not None:
+        result.warn("not-pruned", "the backup stands, but it could not be pruned after it: %s" % pruned.error["message"])
+        if pruned.error["code"] == InterruptedRunError.code:
+            stop(InterruptedRunError(pruned.error["message"]))  # for the jobs that would follow
 
 
 def _check_request(kind: str, tag: str) -> None:

@@ -60,6 +60,8 @@ class BackupResult(Result):
     stored: int = 0
     components: t.List[ComponentSummary] = field(default_factory=list)
     copies: t.List[Copy] = field(default_factory=list)
+    #: The ids of the backups that were pruned after it.
+    pruned: t.List[str] = field(default_factory=list)
     #: Copies of earlier backups that this run made up for.
     completed: t.List[Completed] = field(default_factory=list)
     log: t.Optional[str] = None

@@ -10,7 +10,7 @@ from ...names import KINDS
 from ...operations.backup_result import BackupResult
 from ...operations.tenants import backup_each, find_job
 from ...result import FAILURE, Result
-from ..output import Cell, duration, number, size, table
+from ..output import Cell, duration, number, plural, size, table
 
 if t.TYPE_CHECKING:
     import argparse
@@ -60,6 +60,8 @@ def show(result: BackupResult, console: Console) -> None:
         (copy.store, Cell(copy.outcome, "green" if copy.outcome != FAILURE else "red"), copy.link or "") for copy in result.copies
     ]
     console.lines(table(("STORE", "REACHED" if result.dry_run else "COPY", "WHERE"), rows, colours=console.colours))
+    if result.pruned:
+        console.line("%s removed by the rules of the job" % plural(len(result.pruned), "older backup"))
 
 
 def _show_components(result: BackupResult, console: Console) -> None:
