@@ -95,6 +95,7 @@ schedule:
           state: active
           started: "2026-11-22T01:17:00.214Z"
           outcome: success
+          origin: jobs.json
 error:
   description: What went wrong. C(code) is stable.
   returned: on failure

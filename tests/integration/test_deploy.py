@@ -104,14 +104,17 @@ def test_deploy_twice_change_and_undeploy(fleet):
     assert (fact["healthy"], fact["jobs"][0]["last_backup"]) == (True, taken["id"])
 
     # What people did on the host stays; what the inventory says is changed; what is only shown is not.
-    host.write("/etc/fleet-backup/conf.d/local.json", "{}", "0600")
+    host.fleet_backup("schedule", "set", "app", "daily", "--at", "03:00")
+    local = host.run("cat", "/etc/fleet-backup/conf.d/local.json").stdout
     fleet.describe(**variables(max_age="2h"))
     shown = fleet.play("deploy", "--check", "--diff")
     assert shown["changed"] == 1
     assert '"max_age": "2h"' in fleet.output
     assert fleet.play("deploy")["changed"] == 1
-    assert host.run("cat", "/etc/fleet-backup/conf.d/local.json").stdout == "{}"
+    assert host.run("cat", "/etc/fleet-backup/conf.d/local.json").stdout == local
     assert fleet.play("deploy")["changed"] == 0
+    (row,) = host.fleet_backup("schedule", "list")["schedules"]
+    assert (row["state"], row["origin"]) == ("active", "conf.d/local.json, instead of jobs.json")
 
     assert fleet.play("undeploy")["changed"] == 1
     assert fleet.play("undeploy")["changed"] == 0

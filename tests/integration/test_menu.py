@@ -14,7 +14,7 @@ from terminal import Terminal
 
 MENU = "What shall be done?"
 NUMBER = "q to leave): "
-VERBS = ("run", "list", "show", "verify", "restore", "prune", "check", "store")
+VERBS = ("run", "list", "show", "verify", "restore", "prune", "check", "store", "schedule", "notify")
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from hosts import Host
+from hosts import PROGRAM, Host
+from terminal import Terminal
 
 MINE = "# somebody else's\n5 5 * * * root true\n"
 
@@ -109,6 +110,28 @@ def test_cron_runs_it(host):
     assert host.run("stat", "-c", "%a", "/etc/cron.d/fleet-backup").stdout.strip() == "644"
     host.fleet_backup("schedule", "remove")
     assert host.run("test", "-e", "/etc/cron.d/fleet-backup", check=False).returncode == 1
+
+
+def test_the_menu_sets_a_schedule_that_no_deployment_takes_back(host):
+    host.configure(description({"at": "02:00", "kind": "incremental"}))
+    host.fleet_backup("schedule", "apply")
+    with Terminal(["docker", "exec", "-it", host.name, PROGRAM, "menu"]) as menu:
+        for question, answer in (
+            ("What shall be done?", "9"), ("Which job?", "1"), ("Which schedule?", "2"), ("What about daily?", "1"),
+            ("When?", "2"), ("Which days?", "1,5"), ("At which time", "03:15"),
+        ):  # fmt: skip
+            menu.expect(question)
+            menu.expect(": ")
+            menu.type(answer)
+        menu.expect("$ fleet-backup schedule set app daily --at 03:15 --weekday ")
+        menu.expect("What shall be done?")
+        menu.type("q")
+        assert menu.finish() == 0
+    host.configure(description({"at": "02:00", "kind": "incremental"}))
+    (row,) = host.fleet_backup("schedule", "list")["schedules"]
+    assert (row["state"], row["when"], row["origin"]) == ("active", "15 3 * * 1,5", "conf.d/local.json, instead of jobs.json")
+    assert "03:15:00" in host.run("systemctl", "cat", "fleet-backup-app.daily.timer").stdout
+    assert host.fleet_backup("schedule", "unset", "app", "daily")["schedules"][0]["when"] == "0 2 * * *"
 
 
 def test_a_users_crontab_keeps_its_own_lines(host):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import ConfigurationError, NotFoundError
 from .job_options import CONFIG, HOOK_POINTS
@@ -94,6 +94,18 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Origins:
+    """Which file each schedule (``<job>.<schedule>``) and each notifier stands in, for people.
+
+    ``idle``: what was set on the host and counts for nothing.
+    """
+
+    schedules: t.Mapping[str, str] = field(default_factory=dict)
+    notifiers: t.Mapping[str, str] = field(default_factory=dict)
+    idle: t.Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Config:
     host: str
     stores: t.Tuple[StoreConfig, ...]
@@ -106,6 +118,7 @@ class Config:
     scheduler: str = AUTO
     schedules_enabled: bool = True
     scheduler_account: t.Optional[str] = None
+    origins: Origins = field(default_factory=Origins)
 
     def job(self, name: str) -> Job:
         """Return the job called ``name``; NotFoundError names those that exist."""

@@ -24,6 +24,19 @@ def ask(console: Console, question: str) -> str:
     return answer
 
 
+def needed(console: Console, question: str) -> str:
+    """The same, asked until something is said."""
+    while True:
+        answer = ask(console, question)
+        if answer:
+            return answer
+
+
+def yes(console: Console, question: str) -> bool:
+    """Whether the answer is yes, which is what Enter means. Raises Left."""
+    return ask(console, "%s (Enter for yes, n for no): " % question).lower() in ("", "y", "yes")
+
+
 def pick(console: Console, title: str, items: t.Sequence[str], default: t.Optional[int] = None) -> int:
     """Let one of ``items`` be chosen by its number; return its position. ``default`` is what Enter chooses. Raises Left."""
     _offer(console, title, items)

@@ -122,6 +122,10 @@ class Console:
             self._write("\n")
             raise EndOfInput from None
 
+    def read_line(self) -> str:
+        """The first line of stdin, for what a program gives; empty when there is none."""
+        return (sys.stdin.readline() if sys.stdin else "").rstrip("\r\n")
+
     def tell(self, text: str = "") -> None:
         """A part of a conversation, on stderr: needed to answer, so shown also when quiet."""
         self._write(text + "\n")

@@ -39,6 +39,10 @@ class Session:
             self._config = load_config(self.config_path)
         return self._config
 
+    def read_again(self) -> None:
+        """Read the configuration anew when it is next asked for: a command may have changed it."""
+        self._config = None
+
     def audit(self, result: Result, what: str) -> None:
         """Append to the audit log who did what. A log that cannot be written to is told, but undoes nothing."""
         if self._config is None:

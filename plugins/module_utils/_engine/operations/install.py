@@ -29,7 +29,7 @@ from ..bytecode import with_bytecode
 from ..errors import ConfigurationError, FleetBackupError
 from ..installed import library_folder, private_libraries
 from ..job import Config, parse_config
-from ..job_files import load_config
+from ..job_files import DEPLOYED, JobFiles, load_config
 from ..job_options import CONFIG
 from ..libraries import missing, needed
 from ..options import redacted, shortened
@@ -41,7 +41,6 @@ from .windows_launchers import SCRIPT, folders, launchers
 
 _COMMAND = "fleet-backup.pyz"
 _COMPILED = "fleet-backup.%s.pyz" % (sys.implementation.cache_tag or "python")
-_JOBS = "jobs.json"
 _KEPT_VERSIONS = 2
 
 _LAUNCHER = """\
@@ -139,6 +138,8 @@ def install(
     result.begin()
     try:
         config = parse_config(description)
+        # What people set on the host must go with it, or no job would run any more.
+        JobFiles(places.config, shortened(description, CONFIG)).config()
         result.version = "%s-%s" % (VERSION, sha256[:8])
         result.python = _python()
         _Install(places, result, config, interpreter or _interpreter()).carry_out(description, command, wheels)
@@ -155,7 +156,7 @@ def uninstall(places: Places, *, dry_run: bool = False) -> InstallResult:
     result = InstallResult("uninstall", dry_run=dry_run, program=places.program)
     result.begin()
     try:
-        config = load_config(places.config) if os.path.exists(os.path.join(places.config, _JOBS)) else None
+        config = load_config(places.config) if os.path.exists(os.path.join(places.config, DEPLOYED)) else None
         paths = [places.program, places.library, places.facts, places.logrotate]
         if config is not None:
             result.host = config.host
@@ -252,7 +253,7 @@ class _Install:
             sys.path.remove(own)
 
     def _jobs(self, description: t.Mapping[str, t.Any]) -> None:
-        places, path = self._places, os.path.join(self._places.config, _JOBS)
+        places, path = self._places, os.path.join(self._places.config, DEPLOYED)
         new = shortened(description, CONFIG)
         try:
             with open(path, encoding="utf-8") as file:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ConfigurationError, FleetBackupError, NotFoundError, NotificationError
 from ..job import Config, Job, NotifierConfig
-from ..notifiers import TEST
+from ..notifiers import EVENTS, TEST, load
 from ..result import Result
 from ..telling import tell_event
 from .listing import list_backups
@@ -30,10 +30,22 @@ class Told:
 
 
 @dataclass
+class NotifierRow:
+    """One notifier. ``on``: what it is told; ``jobs``: by which jobs; ``origin``: the job file that it stands in."""
+
+    name: str
+    driver: str
+    on: t.List[str]
+    jobs: t.List[str]
+    origin: str
+
+
+@dataclass
 class NotifyResult(Result):
     """``stale``: the jobs without a fresh backup. In a dry run ``told`` stays empty."""
 
     what: str = ""
+    notifiers: t.List[NotifierRow] = field(default_factory=list)
     told: t.List[Told] = field(default_factory=list)
     stale: t.List[str] = field(default_factory=list)
 
@@ -64,6 +76,21 @@ def notify(
     if failed and result.error is None:
         result.fail(NotificationError("; ".join("notifier %s: %s" % (told.notifier, told.error) for told in failed)))
     result.changed = len(result.told) > len(failed)
+    result.end()
+    return result
+
+
+def list_notifiers(config: Config) -> NotifyResult:
+    """Every notifier, and what it is told. Tells nobody."""
+    result = NotifyResult("notify", config.host, what="list")
+    result.begin()
+    for notifier in config.notifiers:
+        on = list(EVENTS if load(notifier.driver).told_everything else notifier.on)
+        jobs = [job.name for job in config.jobs if notifier.name in job.notify]
+        origin = config.origins.notifiers.get(notifier.name, "")
+        result.notifiers.append(NotifierRow(notifier.name, notifier.driver, on, jobs, origin))
+    for what in config.origins.idle:
+        result.warn("local", what)
     result.end()
     return result
 

@@ -35,7 +35,7 @@ class ScheduleRow:
     """One schedule. ``when``: the five fields of crontab; ``next``: its next times, in its time zone.
 
     ``state``: ``active``; ``missing``, ``changed``: the scheduler does not have it, or otherwise; ``foreign``: it is of no job of
-    the configuration; ``disabled``.
+    the configuration; ``disabled``. ``origin``: the job file that it stands in.
     """
 
     job: str
@@ -46,6 +46,7 @@ class ScheduleRow:
     state: str = ""
     started: t.Optional[str] = None
     outcome: t.Optional[str] = None
+    origin: str = ""
 
 
 @dataclass
@@ -69,15 +70,28 @@ def apply_schedules(
     result = ScheduleResult("schedule", config.host, dry_run=dry_run)
     result.begin()
     try:
-        chosen = _choose(config, scheduler or config.scheduler, optional=remove)
-        wanted = [] if remove or not config.schedules_enabled else _planned(config, command)
-        _make_it_so(config, chosen, wanted, result)
-        if not remove:
-            result.schedules = _rows(config, chosen, command)
+        put_into_force(config, command, result, remove=remove, scheduler=scheduler)
     except FleetBackupError as error:
         result.fail(error)
     result.end()
     return result
+
+
+def put_into_force(
+    config: Config, command: t.Sequence[str], result: ScheduleResult, *, remove: bool = False, scheduler: t.Optional[str] = None
+) -> None:
+    """The same, told to a result that is already there. Raises FleetBackupError."""
+    chosen = _choose(config, scheduler or config.scheduler, optional=remove)
+    wanted = [] if remove or not config.schedules_enabled else _planned(config, command)
+    _make_it_so(config, chosen, wanted, result)
+    if not remove:
+        result.schedules = _rows(config, chosen, command)
+        _tell_idle(config, result)
+
+
+def _tell_idle(config: Config, result: Result) -> None:
+    for what in config.origins.idle:
+        result.warn("local", what)
 
 
 def list_schedules(config: Config, command: t.Sequence[str], scheduler: t.Optional[str] = None) -> ScheduleResult:
@@ -88,6 +102,7 @@ def list_schedules(config: Config, command: t.Sequence[str], scheduler: t.Option
         chosen = _choose(config, scheduler or config.scheduler)
         result.scheduler = chosen.name if chosen else ""
         result.schedules = _rows(config, chosen, command)
+        _tell_idle(config, result)
         for row in result.schedules:
             if row.state in ("missing", "changed", "foreign"):
                 result.warn(
@@ -280,6 +295,8 @@ def _rows(config: Config, chosen: t.Optional[Scheduler], command: t.Sequence[str
             if not schedule["enabled"]:
                 state = "foreign" if there.pop("%s.%s" % (job.name, schedule["name"]), None) else "disabled"
                 rows.append(ScheduleRow(job.name, schedule["name"], state=state))
+    for row in rows:
+        row.origin = config.origins.schedules.get("%s.%s" % (row.job, row.name), "")
     rows += [ScheduleRow(*key.partition(".")[::2], state="foreign") for key in there]
     return rows
 

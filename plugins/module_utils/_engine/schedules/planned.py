@@ -64,11 +64,16 @@ def check_schedules(schedules: t.Sequence[t.Dict[str, t.Any]], place: str, probl
         except ValueError as error:
             problems.append("%s.%s" % (where, error))
         schedule["tag"] = schedule["tag"] or _usual_tag(schedule)
-        usual = schedule["tag"] if schedule["operation"] == "run" else schedule["operation"]
-        schedule["name"] = name = schedule["name"] or usual
+        schedule["name"] = name = usual_name(schedule)
         if name in names:
             problems.append("%s: has the name %s, as %s[%d] has; give it a name of its own" % (where, name, place, names[name]))
         names.setdefault(name, number)
+
+
+def usual_name(schedule: t.Mapping[str, t.Any]) -> str:
+    """The name that a schedule has, or gets when nobody gave it one. It may be as people wrote it."""
+    operation = schedule.get("operation") or "run"
+    return str(schedule.get("name") or (operation if operation != "run" else schedule.get("tag") or _usual_tag(schedule)))
 
 
 def calendar_of(schedule: t.Mapping[str, t.Any], splay: int) -> Calendar:
@@ -123,9 +128,9 @@ def stagger(host: str, job: str, name: str, seconds: int) -> int:
 
 
 def _usual_tag(schedule: t.Mapping[str, t.Any]) -> str:
-    if schedule["at"] is None:
+    if schedule.get("at") is None:
         return "scheduled"
-    return "monthly" if schedule["day"] is not None else "weekly" if schedule["weekday"] is not None else "daily"
+    return "monthly" if schedule.get("day") is not None else "weekly" if schedule.get("weekday") is not None else "daily"
 
 
 def _title(job: Job, schedule: t.Mapping[str, t.Any]) -> str:

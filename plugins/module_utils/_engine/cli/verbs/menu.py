@@ -15,7 +15,7 @@ from ...errors import ConfigurationError, FleetBackupError, InterruptedRunError,
 from ...result import FAILURE, SUCCESS, WARNING, WARNING_EXIT_CODE, Result
 from ...stores import load
 from .. import verbs
-from ..choose import Left, confirm, pick
+from ..choose import Left, confirm, pick, yes
 from ..output import safe
 from ..pickers import pick_backup, pick_job
 
@@ -25,7 +25,8 @@ if t.TYPE_CHECKING:
     from ..console import Console
     from ..session import Session
 
-_OFFERED = ("run", "list", "show", "verify", "restore", "prune", "check", "store")
+_OFFERED = ("run", "list", "show", "verify", "restore", "prune", "check", "store", "schedule", "notify")
+_SUMMARIES = {**verbs.SUMMARIES, "schedule": "see and set what runs by itself, and when", "notify": "see and set who gets mail"}
 _HOW_THOROUGH = {
     "read everything": [],
     "presence and sizes only (quick)": ["--quick"],
@@ -75,7 +76,8 @@ def run(session: Session) -> Result:
 
 def _choose(session: Session, result: MenuResult) -> None:
     """Offer the verbs once and carry out what is chosen. Raises Left when the menu is left."""
-    chosen = pick(session.console, "What shall be done?", ["%-8s %s" % (verb, verbs.SUMMARIES[verb]) for verb in _OFFERED])
+    session.read_again()
+    chosen = pick(session.console, "What shall be done?", ["%-8s %s" % (verb, _SUMMARIES[verb]) for verb in _OFFERED])
     try:
         _carry_out(session, result, _OFFERED[chosen])
     except Left:
@@ -108,6 +110,18 @@ def _carry_out(session: Session, result: MenuResult, verb: str) -> None:
             session.console, "Remove what is to be removed? Type the name of the job (Enter for no): ", [job]
         ):
             _execute(session, result, [verb, job])
+    elif verb == "schedule":
+        from ..schedule_questions import schedule_command
+
+        _execute(session, result, [verb, "list"])
+        _execute(session, result, schedule_command(session))
+    elif verb == "notify":
+        from ..mail_questions import mail_command
+
+        _execute(session, result, [verb, "list"])
+        words = mail_command(session)
+        if _execute(session, result, words) == 0 and words[1] == "set" and yes(session.console, "Send a test mail now?"):
+            _execute(session, result, [verb, "test", words[2]])
     else:
         _execute(session, result, [verb])
 
