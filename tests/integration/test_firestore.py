@@ -11,6 +11,7 @@ import uuid
 
 import jobs
 import pytest
+from fault_proxy import Fault, FaultProxy, always, only
 from firestore_emulator import Database, number, text
 
 from _engine.errors import ConfigurationError, SourceError
@@ -272,6 +273,25 @@ def test_what_goes_wrong_is_told(tmp_path, database, monkeypatch):
                 assert b"c4nary" not in file.read(), name
     with pytest.raises(ConfigurationError, match="no collection at the root"):
         parse_config(jobs.describe(tmp_path, source(database, collections=["a/b"])))
+
+
+@pytest.mark.parametrize("kind", ["cut", "truncate"])
+def test_a_service_that_goes_away_meanwhile(tmp_path, database, monkeypatch, kind):
+    """After the first pages. What was read until then is no backup."""
+    monkeypatch.setattr("_engine.firestore.client._RETRIES", 0)
+    fill(database)
+    address = database.host.rpartition(":")
+    with FaultProxy((address[0], int(address[2])), always(Fault(kind, 60_000, up=False))) as proxy:
+        config = jobs.configure(tmp_path, source(database, emulator_host="%s:%d" % proxy.address))
+        result = jobs.backup(config, config.jobs[0])
+        # Once in a while is no trouble.
+        monkeypatch.undo()
+        proxy.plan = only(proxy.connections, Fault(kind, 60_000, up=False))
+        again = jobs.configure(tmp_path / "again", source(database, emulator_host="%s:%d" % proxy.address))
+        assert jobs.take(again).components[0].facts["tables"]["clientes"] == 251
+    assert result.error["code"] == "source" and "Firestore cannot be asked" in result.error["message"], result.error
+    left = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert len(left) == 1 and left[0].endswith(".failed.json")
 
 
 def test_the_emulator_of_the_environment_counts(tmp_path, database, monkeypatch):

@@ -7,12 +7,14 @@ made here and only sent by it, with its retries.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from ..asking_again import pause
 from ..errors import ConfigurationError, FleetBackupError, MissingDependencyError, SourceError
 
 if t.TYPE_CHECKING:
@@ -57,14 +59,14 @@ class Firestore:
         self._error = error
         self._library = _Library()
         self._headers = {"Content-Type": "application/json"}
-        http = self._library.httplib2.Http(timeout=timeout)
+        client = self._library.httplib2.Http(timeout=timeout)
         if emulator:
             self._address = "http://" + emulator
             self._headers["Authorization"] = "Bearer owner"
-            self._http = http
+            self._http = client
         else:
             self._address = _ADDRESS
-            self._http = self._library.AuthorizedHttp(self._credentials(credentials), http=http)
+            self._http = self._library.AuthorizedHttp(self._credentials(credentials), http=client)
 
     @classmethod
     def of(cls, options: Json, error: t.Type[FleetBackupError] = SourceError) -> Firestore:
@@ -158,12 +160,26 @@ class Firestore:
             headers=dict(self._headers),
         )
         try:
-            content = request.execute(num_retries=_RETRIES)
+            content = self._execute(request)
             return len(content), json.loads(content)
         except self._library.HttpError as error:
             raise self._error("%s: %s" % (self.name, self._told(error))) from None
-        except (self._library.GoogleAuthError, self._library.httplib2.HttpLib2Error, OSError, ValueError) as error:
+        except (
+            self._library.GoogleAuthError, self._library.httplib2.HttpLib2Error, http.client.HTTPException, OSError, ValueError
+        ) as error:  # fmt: skip
             raise self._error("%s: Firestore cannot be asked: %s" % (self.name, error)) from None
+
+    def _execute(self, request: t.Any) -> bytes:
+        """Send it, again where the answer ends in the middle: that the library does not do. All requests may be repeated."""
+        failures = 0
+        while True:
+            try:
+                return t.cast(bytes, request.execute(num_retries=_RETRIES))
+            except http.client.HTTPException:
+                failures += 1
+                if failures > _RETRIES:
+                    raise
+                pause(failures)
 
     @staticmethod
     def _told(error: t.Any) -> str:
