@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -13,10 +14,11 @@ from pathlib import Path
 import jobs
 import pytest
 import trees
+from ssh_servers import Sshd
 
 from _engine.age.keys import keygen
 from _engine.archive.codec import zstd_module
-from _engine.job import Config
+from _engine.job import Config, parse_config
 from _engine.keyring import Keyring, open_keyring
 from _engine.manifest import Component
 from _engine.operations.backup_result import BackupResult
@@ -25,6 +27,8 @@ from _engine.operations.prune import prune
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.unwrap import unwrap
 from _engine.operations.verify import verify
+from _engine.stores import Readable
+from _engine.stores.sftp import SftpStore
 
 pytestmark = [
     pytest.mark.skipif(zstd_module() is None, reason="deltas need backports.zstd"),
@@ -312,6 +316,57 @@ def test_one_file_reads_only_what_it_needs(tree: Tree) -> None:
     assert (out / str(tree.large).lstrip("/")).read_bytes() == tree.large.read_bytes()
     sampled = verify(config, sample=0.3)
     assert sampled.outcome == "success"
+
+
+def on_one_store(tree: Tree, store: t.Dict[str, t.Any], **job: t.Any) -> Config:
+    described = jobs.describe(tree.folder, jobs.files(tree.root), **{"delta_from": "1MiB", **job})
+    described["stores"] = [{"name": "disk", **store}]
+    return parse_config(described)
+
+
+def test_on_a_store_far_away(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the host's own copy of the older bytes is lost, they are read from there; a small file by its ranges alone."""
+    with contextlib.closing(Sshd()) as server:
+        config = on_one_store(tree, {"sftp": server.options(server.data / "one")})
+        take(config)
+        for _ in range(2):
+            tree.change()
+            result = take(config)
+            assert result.stored < 40_000
+            check(config, result, tree)
+            for base in (tree.folder / "state" / "cache" / "app").glob("*.base"):
+                base.unlink()
+        assert verify(config).outcome == "success"
+        asked: t.List[t.Optional[int]] = []
+        reading = SftpStore.open
+
+        def spy(store: SftpStore, key: str, offset: int = 0, size: t.Optional[int] = None) -> Readable:
+            if ".tar.zst" in key:
+                asked.append(size)
+            return reading(store, key, offset, size)
+
+        monkeypatch.setattr(SftpStore, "open", spy)
+        printed = cat(config, result.id or "", str(tree.root / "x").lstrip("/"))
+        assert b"".join(bytes(data) for data in printed.content()) == b"after it"
+        assert asked and all(asked) and sum(size or 0 for size in asked) < 2 * MIB
+
+
+def test_on_a_store_that_may_only_be_written_to(tree: Tree) -> None:
+    """The older bytes are the host's own copy, or none."""
+    config = on_one_store(tree, {"local": {"path": str(tree.folder / "store")}, "write_only": True})
+    reading = on_one_store(tree, {"local": {"path": str(tree.folder / "store")}})
+    take(config)
+    tree.change()
+    delta = take(config)
+    assert delta.stored < 40_000
+    check(reading, delta, tree)
+    (base,) = (tree.folder / "state" / "cache" / "app").glob("*.base")
+    base.unlink()
+    tree.change()
+    whole = take(config)
+    assert whole.kind == "incremental" and whole.stored > 3 * MIB
+    check(reading, whole, tree)
+    assert verify(reading).outcome == "success"
 
 
 def test_the_commands_of_restore_txt(tree: Tree) -> None:

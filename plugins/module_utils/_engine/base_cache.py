@@ -75,6 +75,8 @@ class BaseCache:
             raise IntegrityError("%s.frames: is damaged: %s" % (path, error)) from None
         if hashlib.sha256(table_data).hexdigest() != component.frames.sha256:
             raise IntegrityError("%s.frames: is not the frame table of %s" % (path, backup_id))
+        if not os.path.exists(path + ".base"):
+            return None
         if kept is None and _sha256(path + ".base") != wanted:
             raise IntegrityError("%s.base: is damaged (its SHA-256 differs)" % path)
         table = FrameTable(component.frames.name, table_data)
@@ -96,7 +98,7 @@ class BaseCache:
                     file.seek(place)
                     return file.read(size)
             except OSError as error:
-                raise FleetBackupError("%s.base: cannot be read: %s" % (path, error)) from None
+                raise FleetBackupError("%s.base: cannot be read: %s" % (path, error.strerror)) from None
 
         def has(frame: int) -> bool:
             return table.row(frame)[:2] in places
