@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the tests that run the built command."""
+"""Fixtures of several tests: the built command, and disks that are soon full."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 
 import pytest
 from command import Command, build
@@ -37,3 +38,19 @@ def cli(program, tmp_path):
     )
     command.add_job("notes", {"name": "notes", "files": {"paths": [str(tmp_path / "notes")]}})
     return command
+
+
+@pytest.fixture
+def small_disk():
+    """Makes file systems in memory: of a size, at a path, for a user."""
+    made = []
+
+    def make(path, size, owner="root"):
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0700,uid=%s" % (size, owner), "none", path], check=True)
+        made.append(path)
+        return path
+
+    yield make
+    for path in made:
+        subprocess.run(["umount", "-l", path], check=True)

@@ -323,6 +323,19 @@ def test_a_table_that_is_dropped_meanwhile(db, tmp_path, monkeypatch):
     refused(configure(tmp_path, source(db)), "tables were dropped while the dump was made")
 
 
+def test_a_disk_that_is_full(db, tmp_path, small_disk):
+    """That of the store; what did fit is taken back."""
+    db.client("CREATE DATABASE shop; CREATE TABLE shop.a (id int PRIMARY KEY AUTO_INCREMENT, t char(64))")
+    db.client(
+        "INSERT INTO shop.a (t) SELECT SHA2(CONCAT(a.help_topic_id, '-', b.help_topic_id), 256) FROM mysql.help_topic a,"
+        " mysql.help_topic b LIMIT 50000"
+    )
+    small_disk(tmp_path / "store", "1m")
+    result = refused(configure(tmp_path, source(db)), "no space left on")
+    assert result.error["code"] == "store-full"
+    assert not [name for name in os.listdir(tmp_path / "state") if "scratch" in name]
+
+
 def test_the_day_after_costs_the_change(db, tmp_path):
     db.client("CREATE DATABASE shop; CREATE TABLE shop.a (id int PRIMARY KEY AUTO_INCREMENT, t char(64))")
     db.client(

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import jobs
@@ -33,22 +32,6 @@ def server():
     )
     yield server
     server.remove()
-
-
-@pytest.fixture
-def small_disk():
-    """Makes file systems in memory: of a size, at a path, for a user."""
-    made = []
-
-    def make(path, size, owner="root"):
-        path.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0700,uid=%s" % (size, owner), "none", path], check=True)
-        made.append(path)
-        return path
-
-    yield make
-    for path in made:
-        subprocess.run(["umount", "-l", path], check=True)
 
 
 def fails(folder, options, code="source", **more):
