@@ -105,6 +105,24 @@ def test_a_listing_tells_what_each_tenant_has(tmp_path, database, program):
     assert parts["app@b"].id in alone and ["main.orders", "2"] in [line.split()[:2] for line in alone.splitlines()]
 
 
+def test_a_restore_that_asks_asks_for_the_tenant(tmp_path, database, program):
+    terminal = pytest.importorskip("terminal")
+    cli = Command(program, tmp_path)
+    cli.config.update(describe(tmp_path, database))
+    cli.save()
+    cli("run", "app")
+    run(database, "DELETE FROM orders")
+    with terminal.Terminal(cli.argv("restore"), env=cli.environment()) as asked:
+        for question, answer in (("Which job?", ""), ("Which tenant?", "3"), ("Which backup?", "1"), ("Into which folder?", "")):
+            asked.expect(question)
+            asked.expect("): ")
+            asked.type(answer)
+        asked.expect("anything else to leave: ")
+        asked.type("app@b")
+        assert asked.finish() == 0
+    assert orders(database) == {"b": 4}
+
+
 def test_a_tenant_without_a_backup_is_missed_and_one_that_is_gone_is_not(tmp_path, database):
     config = parse_config(describe(tmp_path, database))
     # Before the first run the job itself is what has no backup.

@@ -6,9 +6,10 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import NotFoundError
+from ..names import decode_tenant
 from ..result import from_iso
 from .choose import pick
-from .output import local_time, size, span, table
+from .output import local_time, safe, size, span, table
 
 if t.TYPE_CHECKING:
     from ..operations.listing_result import BackupRow
@@ -26,6 +27,20 @@ def pick_job(session: Session, all_jobs: bool = False) -> str:
     items = ["all jobs", *names] if all_jobs else names
     chosen = pick(session.console, "Which job?", items, 0 if all_jobs or len(items) == 1 else None)
     return "" if all_jobs and chosen == 0 else items[chosen]
+
+
+def pick_tenant(session: Session, name: str) -> str:
+    """The name of the job of one tenant, of a job that has them; of another its own. Raises NotFoundError, the stores' errors."""
+    from ..operations.tenants import find_job, has_tenants, tenants_stored
+
+    job = find_job(session.config, name)
+    if not has_tenants(job):
+        return name
+    tenants = {one.name: decode_tenant(one.name.partition("@")[2]) for one in tenants_stored(session.config, [job]) if one != job}
+    if not tenants:
+        raise NotFoundError("there is no backup of any tenant of job %s yet" % name)
+    names = sorted(tenants, key=lambda one: tenants[one])
+    return names[pick(session.console, "Which tenant?", [safe(tenants[one]) for one in names])]
 
 
 def pick_backup(session: Session, job: str, store: t.Optional[str] = None) -> BackupRow:

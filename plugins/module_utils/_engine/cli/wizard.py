@@ -7,7 +7,7 @@ import os
 import typing as t
 
 from .choose import ask, pick_some
-from .pickers import pick_backup, pick_job
+from .pickers import pick_backup, pick_job, pick_tenant
 
 if t.TYPE_CHECKING:
     from .session import Session
@@ -20,7 +20,7 @@ def fill_in(session: Session) -> None:
     """
     arguments, console = session.arguments, session.console
     console.tell("Restore, step by step. q or Ctrl-D leaves; nothing is touched before you have confirmed it.")
-    arguments.job = pick_job(session)
+    arguments.job = pick_tenant(session, pick_job(session))
     if arguments.backup == "latest" and not arguments.at:
         row = pick_backup(session, arguments.job, arguments.store)
         arguments.backup = row.id

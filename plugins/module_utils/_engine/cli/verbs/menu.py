@@ -17,7 +17,7 @@ from ...stores import load
 from .. import verbs
 from ..choose import Left, confirm, pick, yes
 from ..output import safe
-from ..pickers import pick_backup, pick_job
+from ..pickers import pick_backup, pick_job, pick_tenant
 
 if t.TYPE_CHECKING:
     import argparse
@@ -96,7 +96,7 @@ def _carry_out(session: Session, result: MenuResult, verb: str) -> None:
         job = pick_job(session, all_jobs=True)
         _execute(session, result, [verb, job] if job else [verb])
     elif verb == "show":
-        job = pick_job(session)
+        job = pick_tenant(session, pick_job(session))
         _execute(session, result, [verb, pick_backup(session, job).id, "--job", job])
     elif verb == "verify":
         job = pick_job(session)
