@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 
 import pytest
+import receivers
 from command import Command
 
 from _engine.job import NotifierConfig, parse_config
@@ -19,7 +20,7 @@ from _engine.operations.listing import list_backups
 from _engine.operations.notify import notify
 from _engine.operations.schedule import run_schedule
 from _engine.operations.status import status
-from _engine.operations.tenants import backup_each
+from _engine.operations.tenants import backup_each, find_job
 
 _SCHEMA = """
 CREATE TABLE tenant (id TEXT PRIMARY KEY, name TEXT);
@@ -162,6 +163,26 @@ def notify_names(config):
     """The jobs that people would be told of as stale."""
     notifier = NotifierConfig("ops", "command", {"command": ["true"], "timeout": 5}, ("stale",), "en")
     return notify(dataclasses.replace(config, notifiers=(notifier,)), "stale", dry_run=True).stale
+
+
+def test_a_dead_mans_switch_is_told_once_of_all_tenants(tmp_path, database):
+    with receivers.http_server() as requests:
+        described = describe(tmp_path, database, notify=["switch"])
+        described["notifiers"] = [{"name": "switch", "healthcheck": {"url": requests.url}}]
+        config = parse_config(described)
+        taken(config)
+        # One in the middle fails, and the last succeeds.
+        for store in ("disk", "offsite"):
+            shutil.rmtree(tmp_path / store / "web1" / "app@a")
+            (tmp_path / store / "web1" / "app@a").write_text("in the way of the folder")
+        result = backup_each(config, config.jobs)
+        assert [part.job for part in result.results if part.error] == ["app@a"] and result.results[-1].job == "app@b"
+        # A run of one tenant says nothing of the others.
+        backup_each(config, [find_job(config, "app@b")])
+    told = [(path, body.decode().splitlines()[0]) for path, _headers, body in requests.seen]
+    assert told == [
+        ("/hook/token-canary", "web1/app: backup succeeded"), ("/hook/token-canary/fail", "web1/app: backup FAILED"),
+    ]  # fmt: skip
 
 
 def test_schedules_work_on_every_tenant(tmp_path, database):

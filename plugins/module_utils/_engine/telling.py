@@ -49,8 +49,21 @@ def tell(config: Config, jobs: t.Sequence[Job], result: Result) -> None:
     if not names or result.dry_run:
         return
     chosen = [config.notifier(name) for name in names]
+    if all("@" in job.name for job in jobs):
+        chosen = [c for c in chosen if not load(c.driver).told_once]
     if result.outcome == SUCCESS and result.operation not in _WAITED_FOR:
         chosen = [c for c in chosen if load(c.driver).told_everything]
+    _tell(config, chosen, jobs, result)
+
+
+def tell_once(config: Config, job: Job, result: Result) -> None:
+    """Tell how a run ended for all tenants of a job, to those who count only the last thing that they are told."""
+    chosen = [c for c in map(config.notifier, job.notify) if load(c.driver).told_once]
+    if chosen and not result.dry_run:
+        _tell(config, chosen, [job], result)
+
+
+def _tell(config: Config, chosen: t.Sequence[NotifierConfig], jobs: t.Sequence[Job], result: Result) -> None:
     data = _trimmed(result.to_dict())
     data["job"] = data["job"] or ", ".join(job.name for job in jobs)
     problems = tell_event(config, chosen, result.outcome, data, jobs[0] if len(jobs) == 1 else None)
@@ -183,6 +196,7 @@ def _is_message(value: t.Any) -> bool:
 
 def _trimmed(data: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """A result without what is too long to tell."""
+    data.pop("results", None)
     for warning in data.get("warnings", ()):
         warning["paths"] = warning["paths"][:_PATHS]
     for component in data.get("components") or ():

@@ -89,6 +89,8 @@ class Notifier:
     operations: t.Optional[t.Tuple[str, ...]] = None
     #: Whether it is told everything, whatever the option ``on`` says, because silence means something to it.
     told_everything = False
+    #: Whether only the last thing that it is told counts: of a job of tenants it is told once, of all of them.
+    told_once = False
 
     def __init__(self, name: str, options: t.Dict[str, t.Any], language: str) -> None:
         self.name = name

@@ -2,7 +2,7 @@
 """Pings of a dead man's switch (Healthchecks.io and those like it), which tells people when no ping comes.
 
 A backup that succeeded, with warnings too, pings the URL; one that failed pings ``<url>/fail``. Only the newest counts, so what
-could not be sent is not sent later.
+could not be sent is not sent later, and the tenants of a job are one ping: it says ``fail`` when one of them has no backup.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class HealthcheckNotifier(Notifier):
     keeps = False
     operations = ("backup",)
     told_everything = True
+    told_once = True
 
     def tell(self, message: Message) -> None:
         if message.event == "stale":

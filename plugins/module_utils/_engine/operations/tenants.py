@@ -19,7 +19,7 @@ from ..state import State
 from ..stores import load as load_store
 from .backup import backup
 from .backup_result import BackupResult
-from .several import for_each
+from .several import Several, for_each, sum_up
 
 #: What file systems allow for a name, less what fleet.backup itself appends.
 _LONGEST = 200
@@ -162,9 +162,26 @@ def backup_each(config: Config, jobs: t.Sequence[Job], **options: t.Any) -> Resu
         return take(todo[0])
     several = for_each("backup", todo, take)
     several.job = jobs[0].name if len(jobs) == 1 else None
+    for job in jobs:
+        tenants = [one.name for one in todo if one.name.startswith(job.name + "@") and one is not job]
+        if tenants and not dry_run and job.notify:
+            _tell_once(config, job, tenants, several)
     for notice in state.notices:
         several.warn(notice.code, notice.message)
     return several
+
+
+def _tell_once(config: Config, job: Job, tenants: t.Sequence[str], several: Several) -> None:
+    from ..telling import tell_once
+
+    whole = Several("backup", config.host, job.name)
+    whole.begin()
+    whole.results = [part for part in several.results if part.job in tenants]
+    sum_up(whole, tenants, None)
+    whole.end()
+    whole.started, whole.duration = several.started, several.duration
+    tell_once(config, job, whole)
+    several.warnings += whole.warnings
 
 
 def _not_begun(config: Config, job: Job, error: FleetBackupError, dry_run: bool) -> BackupResult:
