@@ -8,10 +8,12 @@ but for INSERT, which is nearly all of a dump: of that only the end is looked fo
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
 from ..errors import SourceError
+from ..rare import count_lines, find
 from .naming import Section
 
 _TOKEN = (
@@ -23,7 +25,6 @@ _TOKEN = (
 _INSERT = re.compile(rb"(?:INSERT|REPLACE) +(?:IGNORE +)?INTO `(?:[^`]|``)*`")
 _NAME = re.compile(rb"`((?:[^`]|``)*)`")
 _DATABASE = re.compile(rb"USE `((?:[^`]|``)*)`;")
-_ROW = re.compile(rb"'(?:[^'\\]|\\.|'')*'|\),\(", re.DOTALL)
 
 # What the first line of a comment says, and the kind of section that it begins.
 _KINDS = (
@@ -38,6 +39,7 @@ _KINDS = (
 )
 _FOOTER = (b"/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE", b"/*!40101 SET SQL_MODE=@OLD_SQL_MODE")
 _END = b"-- Dump completed"
+_END_OF_ROWS = b");\n"
 _MODE = b"SQL_MODE='NO_AUTO_VALUE_ON_ZERO'"
 _WIDER_MODE = b"SQL_MODE='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
 # What follows the rows of a table that keeps those of the past.
@@ -68,6 +70,8 @@ class DumpParser:
         self._unlocked = False
         self._in_insert = False
         self._one_line = False
+        # How many bytes of the INSERT under way need not be looked through again for its end.
+        self._without_end = 0
         self._ended = False
         #: The rows of each table, by database and name.
         self.rows: t.Dict[t.Tuple[str, str], int] = {}
@@ -118,15 +122,17 @@ class DumpParser:
 
     def _insert(self) -> bool:
         start = self._done
-        end = self._buffer.find(b";\n", start)
-        stop = end + 2 if end >= 0 else max(len(self._buffer) - 1, start)
+        end = find(self._buffer, _END_OF_ROWS, 1, start + self._without_end, len(self._buffer))
+        stop = end + len(_END_OF_ROWS) if end >= 0 else max(len(self._buffer) - len(_END_OF_ROWS) + 1, start)
+        self._without_end = 0
         if self._one_line:
             if end < 0:
                 # Rows that no line ends tell apart are counted statement by statement.
+                self._without_end = stop - start
                 return False
-            self._count(1 + sum(found.group() == b"),(" for found in _ROW.finditer(self._buffer, start, stop)))
+            self._count(_rows_of(bytes(self._buffer[start:stop])))
         else:
-            self._count(self._buffer.count(b"\n", start, stop))
+            self._count(count_lines(self._buffer[start:stop]))
         self._done = stop
         self._in_insert = end < 0
         return end >= 0
@@ -289,6 +295,15 @@ class DumpParser:
         text = _TOKEN % {b"escape": escape, b"escaped": escaped, b"delimiter": re.escape(self._delimiter)}
         # A quote that is not closed yet is a token too, or what follows it would be taken for SQL.
         return re.compile(text + rb"""|['"`]""", re.DOTALL)
+
+
+def _rows_of(values: bytes) -> int:
+    """How many rows stand in one line."""
+    if b"\\" in values:
+        values = values.replace(b"\\\\", b"").replace(b"\\'", b"")
+    # Without what is escaped each quote begins or ends a text; so a row ends where there is an even number of them before.
+    quotes = itertools.accumulate(map(bytes.count, values.split(b"),("), itertools.repeat(b"'")))
+    return sum(1 - number % 2 for number in quotes)
 
 
 def _name(text: bytes) -> str:

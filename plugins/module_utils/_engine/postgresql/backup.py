@@ -17,7 +17,8 @@ from .client import Client, check_version
 from .dump_reader import END_OF_GLOBALS, DumpReader, Sections
 from .lexer import quoted
 
-_READ = 1 << 20
+# What is looked through, hashed and copied piece by piece stays in the processor's cache.
+_READ = 1 << 16
 
 #: Databases that every server has, so that a dump of them does not make them.
 ALWAYS_THERE = ("postgres", "template1")

@@ -11,6 +11,7 @@ import typing as t
 
 from ..errors import SourceError
 from ..names import path_component
+from ..rare import count_lines, find
 from .items import RULE, Item, parse_header
 from .lexer import LineLexer, Name, qualified_name
 
@@ -88,11 +89,11 @@ class DumpReader:
         if found >= 0:
             end = start + found + 4 - len(before)
         else:
-            found = buffer.find(_END_OF_ROWS, start, size)
+            found = find(buffer, _END_OF_ROWS, 1, start, size)
             end = found + 4 if found >= 0 else -1
         stop = size if end < 0 else end
         self._sections.write(memoryview(buffer)[start:stop])
-        self.rows[table] += buffer.count(b"\n", start, stop)
+        self.rows[table] += count_lines(buffer[start:stop])
         if end < 0:
             self._before = (before + bytes(buffer[max(start, size - 3) : size]))[-3:]
         else:
