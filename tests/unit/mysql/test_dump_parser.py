@@ -10,7 +10,19 @@ import pytest
 from _engine.mysql.dump_parser import DumpParser
 
 # As the dump programs write them: backslash, quote and line end are escaped.
-TEXTS = [b"", b"),(", b");", b"(1,2),(3,4);", b"\\'),(\\'", b"\\\\", b"\\\\\\'", b"\\n);\\n", b"a;b", b"-- Dump completed", b"\\\"),("]
+TEXTS = [
+    b"",
+    b"),(",
+    b");",
+    b"(1,2),(3,4);",
+    b"\\'),(\\'",
+    b"\\\\",
+    b"\\\\\\'",
+    b"\\n);\\n",
+    b"a;b",
+    b"-- Dump completed",
+    b'\\"),(',
+]
 
 
 def row(rng):
@@ -31,12 +43,12 @@ def dump(tables, one_line):
     return b"".join([*parts, b"-- Dump completed on 2026-01-01\n"])
 
 
-def parse(data, steps):
+def parse(data, rng, most):
     sections, written = [], bytearray()
     parser = DumpParser(sections.append, written.extend)
     place = 0
     while place < len(data):
-        step = next(steps)
+        step = rng.randrange(1, most)
         parser.feed(data[place : place + step])
         place += step
     parser.close()
@@ -53,7 +65,7 @@ def test_rows_are_counted_exactly(one_line):
             for name in (b"a", b"b`c", b"d")
         }
         data = dump({name.replace(b"`", b"``"): statements for name, statements in tables.items()}, one_line)
-        parser = parse(data, iter(lambda: rng.randrange(1, 2 << number % 12), None))
+        parser = parse(data, rng, 2 << number % 12)
         expected = {("shop", name.decode()): sum(map(len, statements)) for name, statements in tables.items()}
         assert parser.rows == expected
 
@@ -61,5 +73,5 @@ def test_rows_are_counted_exactly(one_line):
 def test_an_insert_longer_than_what_is_read_at_once():
     rows = [b"(%d,'%s')" % (n, b";" * 50) for n in range(5000)]
     for one_line in (False, True):
-        parser = parse(dump({b"a": [rows, rows[:1]]}, one_line), iter(lambda: 1 << 16, None))
+        parser = parse(dump({b"a": [rows, rows[:1]]}, one_line), random.Random(6), 1 << 17)
         assert parser.rows == {("shop", "a"): 5001}
