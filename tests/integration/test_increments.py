@@ -125,14 +125,23 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
         assert trees.differences(moment, restored(config, backup_id, tmp_path / ("out%d" % number), keyring=keyring)) == []
 
 
+@pytest.fixture
+def small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes of small trees have several frames, too."""
+    monkeypatch.setattr("_engine.archive.index._GROUP", 3000)
+    monkeypatch.setattr("_engine.archive.index._ENOUGH", 1500)
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_every_backup_of_a_history_restores_the_tree_of_its_moment(tmp_path: Path, seed: int, ahead: None) -> None:
+@pytest.mark.usefixtures("ahead", "small_frames")
+def test_every_backup_of_a_history_restores_the_tree_of_its_moment(tmp_path: Path, seed: int) -> None:
     live_through(tmp_path, seed, 6)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 300))
-def test_long_histories(tmp_path: Path, seed: int, ahead: None) -> None:
+@pytest.mark.usefixtures("ahead", "small_frames")
+def test_long_histories(tmp_path: Path, seed: int) -> None:
     live_through(tmp_path, seed, 12)
 
 

@@ -30,16 +30,17 @@ class IndexCache:
     def has(self, backup_id: str, component: Component) -> bool:
         return os.path.exists(self._path(backup_id, component.name))
 
-    def lines(self, backup_id: str, component: Component) -> t.Iterator[bytes]:
-        """The entries of a component. Raises OSError, IntegrityError."""
-        with open(self._path(backup_id, component.name), "rb") as file:
+    def reader(self, backup_id: str, component: Component) -> IndexReader:
+        """The index of a component. Its methods raise OSError too."""
+        path = self._path(backup_id, component.name)
 
-            def read(offset: int, size: int) -> bytes:
+        def read(offset: int, size: int) -> bytes:
+            with open(path, "rb") as file:
                 file.seek(offset)
                 return file.read(size)
 
-            algorithm = "gzip" if component.compression == "deflate" else component.compression
-            yield from IndexReader(component.index.name, read, component.index.table, codec(algorithm)).lines()
+        algorithm = "gzip" if component.compression == "deflate" else component.compression
+        return IndexReader(component.index.name, read, component.index.table, codec(algorithm))
 
     def copy(self, backup_id: str, component: str, upload: ObjectWriter) -> ObjectWriter:
         """An object that also keeps here what is written to it."""

@@ -197,7 +197,7 @@ class ComponentCheck:
         sections: t.Optional[t.List[Entry]] = None if component.shape == "tree" else []
         reader = ComponentReader(self._catalog, self._id, component)
         try:
-            for line in reader.lines():
+            for line in reader.index.lines():
                 entry = _parse(line)
                 path = entry_path(entry)
                 key = sort_key(path)

@@ -18,7 +18,7 @@ from .delta import DeltaEncoder
 from .file_deltas import FileDeltas, LargeFileCopy, Row
 from .frames import Copy, FrameWriter
 from .index import IndexWriter, Root
-from .previous import PreviousEntries
+from .index_update import IndexUpdate
 from .references import Base, Parent, References
 from .rows import RowsWriter
 from .stream import StreamWriter
@@ -148,11 +148,10 @@ class ComponentWriter:
             frames, index = self._begin(".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
             self._content = TarWriter(frames, index, self._id)
             self._content.deltas, self._content.copy = self._file_deltas, self._large_files
-        if self._parent is not None:
+        if self._parent is not None and isinstance(index, IndexUpdate):
             self._upon = self._parent
             self.references = References(self._parent.component_of)
-            self._content.previous = PreviousEntries(self._parent.lines())
-            self._content.refers = self.references.add
+            self._content.build_upon(index, self.references)
         return self._content
 
     def rows(self) -> RowsWriter:
@@ -167,7 +166,7 @@ class ComponentWriter:
                 self._upon, self.references = parent, references
                 references.add(*place)
 
-        content = RowsWriter(frames, index, self._id, parent.lines if parent is not None else lambda: iter(()), refers)
+        content = RowsWriter(frames, index, self._id, parent.index.lines if parent is not None else lambda: iter(()), refers)
         self._content = content
         return content
 
@@ -280,7 +279,12 @@ class ComponentWriter:
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:
             header["roots"] = [root_field(root) for root in roots]
-        self._index = IndexWriter(header, index_codec, self._index_object)
+        index = self._index_object
+        self._index: IndexWriter = (
+            IndexUpdate(header, index_codec, index, self._parent.index)
+            if shape == "tree" and self._parent is not None
+            else IndexWriter(header, index_codec, index)
+        )
         return self._frames, self._index
 
 

@@ -13,10 +13,14 @@ from ..errors import IntegrityError
 from .codec import Buffers, Codec
 from .frames import Output
 
-#: Lines are grouped into frames of at least this many raw bytes.
+#: Lines are grouped into frames of at least this many raw bytes ...
 _GROUP = 256 << 10
+#: ... but where one of the index before ends, this many are enough: the next one can then be taken over as it is stored.
+_ENOUGH = _GROUP // 2
 #: Frames of the index that may be waiting to be compressed.
 _IN_WORK = 3
+#: Stored bytes of an index that are read at once, when it is read in order.
+_AT_ONCE = 1 << 20
 
 # What json.loads() calls after looking for an encoding and for space: half the time for a line.
 _scan: t.Callable[[str, int], t.Tuple[t.Any, int]] = getattr(json.JSONDecoder(), "scan_once")  # noqa: B009  typeshed does not know it
@@ -29,6 +33,13 @@ class Root(t.NamedTuple):
 
     path: bytes
     name: bytes
+
+
+class IndexFrame(t.NamedTuple):
+    """Entries of an index: their lines, with the newlines; and how they are stored, where the frame holds nothing else."""
+
+    lines: bytes
+    stored: t.Optional[bytes]
 
 
 def _text(entry: Entry, key: str) -> bytes:
@@ -72,7 +83,7 @@ class IndexWriter:
         self._table: t.List[t.List[t.Any]] = []
         # Compressed beside the reader, which is busy with files; written by it, in order.
         self._worker = ThreadPoolExecutor(1, "index")
-        self._pending: t.Deque[t.Tuple[Future[Buffers], int, t.Any]] = collections.deque()
+        self._pending: t.Deque[t.Tuple[t.Union[Future[Buffers], bytes], int, t.Any]] = collections.deque()
         #: Entries so far.
         self.count = 0
         self._lines.append(json.dumps({"index": 1, **header}, separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n")
@@ -88,16 +99,29 @@ class IndexWriter:
         if self._size >= _GROUP:
             self._flush()
 
-    def add_line(self, path: bytes, line: bytes) -> None:
-        """Append an entry: its line, without the newline, as another index has it."""
-        if self._first is None:
-            self._first = path
-        self.count += 1
-        # Twice an append is cheaper than a copy of the line.
-        self._lines += (line, b"\n")
-        self._size += len(line) + 1
-        if self._size >= _GROUP:
+    def add_frame(self, frame: IndexFrame) -> None:
+        """Append the entries of a frame of another index: as it is stored, where those before are enough for one of their own."""
+        if frame.stored is not None and (not self._lines or self._size >= _ENOUGH):
             self._flush()
+            self.count += frame.lines.count(b"\n")
+            self._pending.append((frame.stored, len(frame.lines), _table_path(_first_path(frame.lines))))
+            self._store(_IN_WORK)
+            return
+        self.add_lines(frame.lines)
+        if self._size >= _ENOUGH:
+            self._flush()
+
+    def add_lines(self, lines: bytes) -> None:
+        """Append several entries, or none: their lines, with the newlines, as another index has them."""
+        if not lines:
+            return
+        if self._size + len(lines) > 2 * _GROUP:
+            self._flush()
+        if self._first is None:
+            self._first = _first_path(lines)
+        self.count += lines.count(b"\n")
+        self._lines.append(lines)
+        self._size += len(lines)
 
     def close(self) -> t.List[int]:
         """Write the rest and the table; return the table's place: ``[offset, stored, raw]``."""
@@ -126,13 +150,17 @@ class IndexWriter:
     def _store(self, keep: int) -> None:
         """Write the frames that are compressed, until only ``keep`` are in work."""
         while len(self._pending) > keep:
-            future, raw, first = self._pending.popleft()
+            data, raw, first = self._pending.popleft()
             stored = 0
-            for buffer in future.result():
+            for buffer in [data] if isinstance(data, bytes) else data.result():
                 self._output.write(buffer)
                 stored += len(buffer)
             self._table.append([self._offset, stored, raw, first])
             self._offset += stored
+
+
+def _first_path(lines: bytes) -> bytes:
+    return entry_path(json.loads(lines[: lines.index(b"\n")]))
 
 
 def _table_path(path: bytes) -> t.Any:
@@ -158,6 +186,8 @@ class IndexReader:
         self._name = name
         self._read = read
         self._codec = codec
+        #: The name of the codec.
+        self.codec = codec.name
         self._place = table
         self._rows: t.List[t.List[t.Any]] = []
         self._header: t.Optional[t.Dict[str, t.Any]] = None
@@ -165,7 +195,8 @@ class IndexReader:
     def header(self) -> t.Dict[str, t.Any]:
         """The first line."""
         if self._header is None:
-            self._header = self._parse(next(iter(self._lines(0))))
+            offset, stored, raw, _first = self._table()[0]
+            self._header = self._parse(self._decode(self._read(offset, stored), raw).split(b"\n", 1)[0])
         return self._header
 
     def roots(self) -> t.List[Root]:
@@ -183,11 +214,19 @@ class IndexReader:
                 skipping = False
             yield entry
 
+    def frames(self, first: int = 0) -> t.Iterator[IndexFrame]:
+        """All entries from the frame number ``first`` on, a frame at a time."""
+        for n, (data, raw) in enumerate(self._stored(first), first):
+            lines = self._decode(data, raw)
+            if n:
+                yield IndexFrame(lines, data)
+            else:
+                yield IndexFrame(lines[lines.index(b"\n") + 1 :], None)  # the very first line is the header
+
     def lines(self, first: int = 0) -> t.Iterator[bytes]:
         """The lines of all entries, without their ends, from the frame number ``first`` on."""
-        for n in range(first, len(self._table())):
-            lines = self._lines(n)
-            yield from lines if n else lines[1:]  # the very first is the header
+        for frame in self.frames(first):
+            yield from frame.lines.splitlines()
 
     def find(self, path: bytes) -> t.Optional[Entry]:
         """The entry with exactly this archive path."""
@@ -209,18 +248,33 @@ class IndexReader:
     def _table(self) -> t.List[t.List[t.Any]]:
         if not self._rows:
             offset, stored, raw = self._place
-            self._rows = self._parse(self._frame(offset, stored, raw))["table"]
+            self._rows = self._parse(self._decode(self._read(offset, stored), raw))["table"]
         return self._rows
 
-    def _lines(self, number: int) -> t.List[bytes]:
-        offset, stored, raw, _first = self._table()[number]
-        return self._frame(offset, stored, raw).splitlines()
+    def _stored(self, first: int) -> t.Iterator[t.Tuple[bytes, int]]:
+        """Each frame from the number ``first`` on, as it is stored, and its raw size. More and more are read at once."""
+        rows = self._table()[first:]
+        most = 0
+        while rows:
+            offset, size = rows[0][:2]
+            count = 1
+            while count < len(rows) and rows[count][0] == offset + size and size + rows[count][1] <= most:
+                size += rows[count][1]
+                count += 1
+            data = self._read(offset, size)
+            for row in rows[:count]:
+                yield data[row[0] - offset : row[0] - offset + row[1]], row[2]
+            del rows[:count]
+            most = min(2 * size, _AT_ONCE)
 
-    def _frame(self, offset: int, stored: int, raw: int) -> bytes:
+    def _decode(self, data: bytes, raw: int) -> bytes:
         try:
-            return bytes(self._codec.decompress(self._read(offset, stored), raw))
+            lines = bytes(self._codec.decompress(data, raw))
         except IntegrityError as error:
             raise IntegrityError("%s: %s" % (self._name, error), [self._name]) from None
+        if not lines.endswith(b"\n"):
+            raise IntegrityError("%s: a line does not end" % self._name, [self._name])
+        return lines
 
     def _parse(self, line: bytes) -> t.Dict[str, t.Any]:
         try:

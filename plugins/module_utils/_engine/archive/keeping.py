@@ -1,70 +1,113 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inner loop of an increment: the line of a file that has not changed goes from the index before into this one as it is.
+"""The inner loop of an increment: the lines of files that have not changed stay in the index as they are.
 
-Only the plainest lines go this way: a file with content in one run of bytes, nothing noted against it. All others, and all
+Only plain lines go this way: of files with one name and one run of bytes, nothing noted against them. All others, and all
 that have changed, are left to TreeWriter.keep(), which knows every kind.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import sys
 import typing as t
 
 from .entry import owner
-from .index import IndexWriter
-from .previous import PreviousEntries
+from .index_update import IndexUpdate
+from .references import References
 
-# How such a line ends, after the numbers of its bytes.
-_HASH = b'"sha256":"'
-_END = len(_HASH) + 64 + len(b'"}')
+# What stands between the state of a file and the numbers of its bytes. Attributes go with the ctime: they have not changed.
+_lead = re.compile(r'(?:"xattrs":\{[^{}\n]*\},)?"bytes":\["([^"\n]+)",').match
+# A plain line ends so, this far behind the numbers.
+_END = '"}\n'
+_TO_END = len('"sha256":"') + 64
+_EMPTY = '"sha256":"%s"}\n' % hashlib.sha256().hexdigest()
+
+
+#: Names are compared as text, which is that of other bytes where the system does not use UTF-8.
+WORKS = sys.getfilesystemencoding() == "utf-8"
 
 
 class Keeper:
-    """Takes over lines of ``previous`` into ``index``. ``refers(id, frame, offset, size)`` is told of the bytes of each.
+    """Takes over lines in ``index``; ``references`` is told of the bytes of each."""
 
-    Paths must be asked for in the order of the index; those that are not kept may be asked for again, of ``previous``.
-    """
-
-    def __init__(
-        self, previous: PreviousEntries, index: IndexWriter, refers: t.Callable[[str, int, int, int], None]
-    ) -> None:  # fmt: skip
-        self._previous = previous
+    def __init__(self, index: IndexUpdate, references: References) -> None:
         self._index = index
-        self._refers = refers
-        self._heads: t.Dict[t.Tuple[int, int, int], bytes] = {}
-        # Of the last reference: the backup, and how that stands in a line.
-        self._id = ""
-        self._from = b'"'
+        self._references = references
+        # By mode and owner, what stands between a path and the size.
+        self._heads: t.Dict[t.Tuple[int, int, int], str] = {}
+        # Of the last line: the backup that it names, and what led to its numbers. This leads to none.
+        self._last = ("", "\n")
 
-    def keep(self, path: bytes, st: os.stat_result) -> bool:
-        """Take over the line of the file ``path``, which has one name only, if it is the next one and the file is as it says."""
-        key = st.st_mode, st.st_uid, st.st_gid
-        head = self._heads.get(key) or self._head(key)
-        size = st.st_size
-        if b"\\" in path:
-            return False  # it could be how another path is written; a quote could not: all are escaped in a line
-        state = b'{"path":"%s%s%d,"mtime":%d,"ctime":%d,"dev":%d,"ino":%d,"bytes":["' % (
-            path, head, size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev, st.st_ino
-        )  # fmt: skip
-        line = self._previous.peek()
-        if not line.startswith(state):
-            return False
-        start = len(state)
-        if not line.startswith(self._from, start):
-            self._from = line[start : line.index(b'"', start) + 2]
-            self._id = self._from[:-2].decode("ascii")
-        start += len(self._from)
-        # Numbers only, then the hash, and that is all.
-        if line.find(b'"', start) != len(line) - _END or not line.startswith(_HASH, -_END):
-            return False
-        frame, offset, _size = line[start : -_END - 2].split(b",")
-        self._refers(self._id, int(frame), int(offset), size)
-        self._previous.take()
-        self._index.add_line(path, line)
-        return True
+    def keep(
+        self, prefix: bytes, files: t.Iterator[t.Tuple[str, str]], dir_fd: t.Optional[int]
+    ) -> t.Tuple[t.Optional[t.Tuple[str, str]], int, int]:
+        """Take over the lines of files, as long as these are the next ones and the files are as they say.
 
-    def _head(self, key: t.Tuple[int, int, int]) -> bytes:
-        """What stands between a path and its size. As in entry.state()."""
+        ``files`` yields the name of each, which its path has after ``prefix``, and what to open relative to ``dir_fd``.
+        Returns the first one that was not taken over, the number of those before it, and their bytes.
+        """
+        index, references, heads, stat = self._index, self._references, self._heads, os.stat
+        text, at = index.text, index.at
+        backup_id, lead = self._last
+        several = references.in_several_volumes(backup_id)
+        begin = '{"path":"' + os.fsdecode(prefix)
+        count = total = told = 0
+        for left in files:
+            name, leaf = left
+            try:
+                st = stat(leaf, dir_fd=dir_fd, follow_symlinks=False)
+            except OSError:
+                break  # whoever reads it tells why
+            if at == len(text):
+                index.at = at
+                index.more()
+                text, at = index.text, index.at
+            key = st.st_mode, st.st_uid, st.st_gid
+            head = heads.get(key) or self._head(key)
+            size = st.st_size
+            times = f'"mtime":{st.st_mtime_ns},"ctime":{st.st_ctime_ns}'
+            state = f'{begin}{name}{head}{size},{times},"dev":{st.st_dev},"ino":{st.st_ino},'
+            # A name with a backslash could be how another one is written.
+            if not text.startswith(state, at) or st.st_nlink != 1 or "\\" in state:
+                break
+            numbers = at + len(state)
+            if not text.startswith(lead, numbers):
+                if not size and text.startswith(_EMPTY, numbers):
+                    at = numbers + len(_EMPTY)
+                    count += 1
+                    continue
+                found = _lead(text, numbers)
+                if found is None:
+                    break
+                self._tell(backup_id, total - told)
+                told, backup_id, lead = total, found.group(1), found.group()
+                several = references.in_several_volumes(backup_id)
+            numbers += len(lead)
+            end = text.find('"', numbers)
+            if not text.startswith(_END, end + _TO_END):
+                break
+            if several:
+                frame, offset, _size = text[numbers : end - 2].split(",")
+                references.add(backup_id, int(frame), int(offset), size)
+                told += size
+            at = end + _TO_END + len(_END)
+            total += size
+            count += 1
+        else:
+            left = None
+        self._tell(backup_id, total - told)
+        self._last = backup_id, lead
+        index.at = at
+        return left, count, total
+
+    def _tell(self, backup_id: str, size: int) -> None:
+        if size:
+            self._references.add(backup_id, 0, 0, size)  # where does not matter: there is one volume
+
+    def _head(self, key: t.Tuple[int, int, int]) -> str:
+        """As in entry.state()."""
         mode, uid, gid = key
-        head = self._heads[key] = b'","type":"file","mode":"%04o",%s,"size":' % (mode & 0o7777, owner(uid, gid))
+        head = self._heads[key] = '","type":"file","mode":"%04o",%s,"size":' % (mode & 0o7777, owner(uid, gid).decode("utf-8"))
         return head

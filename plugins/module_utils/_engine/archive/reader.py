@@ -300,9 +300,10 @@ class ComponentReader:
         """The entries of a stream, or those that ``select`` takes, in the order of their bytes."""
         return sorted(filter(select, self.entries()), key=place)
 
-    def lines(self) -> t.Iterator[bytes]:
+    @property
+    def index(self) -> IndexReader:
         """The entries as they stand in the index."""
-        return self._index.lines()
+        return self._index
 
     def find(self, path: bytes) -> t.Optional[Entry]:
         """The entry with this archive path, found without reading the whole index."""

@@ -15,6 +15,7 @@ from .anchors import Anchors
 from .base import BaseFrames
 from .frame_table import FrameTable
 from .frames import FRAME
+from .index import IndexReader
 from .previous import last_frame
 
 if t.TYPE_CHECKING:
@@ -40,14 +41,14 @@ def _no_table(_id: str) -> t.Optional[FrameTable]:
 class Parent:
     """The tree of an older backup that an increment is compared with. ``kind`` is what the increment then is.
 
-    ``lines()`` reads its index; ``component_of(id)`` tells of any backup that its entries refer to, or itself.
+    ``index`` is its index; ``component_of(id)`` tells of any backup that its entries refer to, or itself.
     ``base(id, first, last)`` opens what deltas of changed files can be made against, when these frames of it can be read; else it
     returns None. ``delta_table(id)`` tells the frames of deltas, as far as this host may read it. Both raise FleetBackupError.
     """
 
     backup_id: str
     kind: str
-    lines: t.Callable[[], t.Iterator[bytes]]
+    index: IndexReader
     component_of: t.Callable[[str], Component]
     base: t.Callable[[str, int, int], t.Optional[OpenBase]] = _no_base
     delta_table: t.Callable[[str], t.Optional[FrameTable]] = _no_table
@@ -82,6 +83,11 @@ class References:
         references.bytes[base.backup_id] = base.component.raw
         references.volumes[base.backup_id] = {volume.name for volume in base.component.volumes}
         return references
+
+    def in_several_volumes(self, backup_id: str) -> bool:
+        """Whether it matters to add() in which frames of a backup the bytes lie, as far as is known by now."""
+        ends = self._ends[False].get(backup_id)
+        return ends is None or len(ends) > 1
 
     def add(self, backup_id: str, frame: int, offset: int, size: int, is_delta: bool = False) -> None:
         """Note that ``size`` raw bytes are used from ``offset`` of ``frame`` on, a frame of its deltas if ``is_delta``."""

@@ -13,8 +13,10 @@ from .entry import is_young, state, text_field, xattrs_field
 from .file_deltas import FileDeltas, LargeFileCopy
 from .frames import FrameWriter
 from .index import Entry, IndexWriter
-from .keeping import Keeper
-from .previous import PreviousEntries, content_of, has_state
+from .index_update import IndexUpdate
+from .keeping import WORKS, Keeper
+from .previous import content_of, has_state
+from .references import References
 
 Xattrs = t.Mapping[str, bytes]
 
@@ -40,8 +42,10 @@ class TreeWriter:
         self._id = backup_id.encode("ascii")
         #: Logical bytes of all files so far.
         self.bytes = 0
-        #: The entries of the backup that this one builds upon, if it does.
-        self.previous: t.Optional[PreviousEntries] = None
+        #: The index, with the entries of the backup that this one builds upon, if it does.
+        self.previous: t.Optional[IndexUpdate] = None
+        #: What takes over the entries of plain files that have not changed.
+        self.keeper: t.Optional[Keeper] = None
         #: Told of the bytes of an older backup that an entry points to: id, frame, offset, size, whether of deltas.
         self.refers: t.Callable[..., None] = lambda *_: None
         #: What takes changed large files, if this backup builds upon another.
@@ -49,15 +53,19 @@ class TreeWriter:
         #: What keeps the frames of large files on this host.
         self.copy: t.Optional[LargeFileCopy] = None
 
-    def keeper(self) -> t.Optional[Keeper]:
-        """What takes over the entries of plain files that have not changed, if this backup builds upon another."""
-        return None if self.previous is None else Keeper(self.previous, self._index, self.refers)
+    def build_upon(self, index: IndexUpdate, references: References) -> None:
+        """Take over what is still so of the backup before. ``references`` is told what is used of it and of older ones."""
+        self.previous = index
+        self.keeper = Keeper(index, references) if WORKS else None
+        self.refers = references.add
 
     def keep(self, path: bytes, st: os.stat_result, line: bytes, link_target: t.Optional[bytes] = None) -> bool:
-        """Take over ``line``, the entry of the backup before, if the file has exactly its state. Else do nothing.
+        """Take over ``line``, which previous.find() has just found, if the file has exactly that state. Else do nothing.
 
         ``link_target``: the file is a further hard link to that entry.
         """
+        if self.previous is None:
+            return False
         if link_target is None:
             wanted = state(path, b"file", st)
             found = _CONTENT.match(line, len(wanted)) if line.startswith(wanted) else None
@@ -73,7 +81,7 @@ class TreeWriter:
         elif not has_state(line, state(path, b"link", st, b"," + text_field(b"target", link_target))):
             return False
         self.bytes += st.st_size
-        self._index.add(path, line + b"\n")
+        self.previous.keep()
         return True
 
     def refer(self, path: bytes, st: os.stat_result, xattrs: Xattrs, entry: Entry) -> bytes:

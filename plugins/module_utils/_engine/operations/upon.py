@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ..archive.references import Parent
@@ -99,13 +98,14 @@ class Upon:
         if recorded and not self._indexes.has(parent.id, component):
             return None  # the store that could be read was dropped meanwhile
         sealed = recorded or self._job.encryption is not None
-        from ..archive.reader import ComponentReader
-
-        lines = ComponentReader(catalog, parent.id, component).lines
         if sealed:
-            lines = functools.partial(self._indexes.lines, parent.id, component)
+            index = self._indexes.reader(parent.id, component)
+        else:
+            from ..archive.reader import ComponentReader
+
+            index = ComponentReader(catalog, parent.id, component).index
         bases = FileBases(name, catalog, self._bases, sealed=sealed, recorded=recorded)
-        return Parent(parent.id, self._result.kind, lines, component_of, bases.open, bases.delta_table)
+        return Parent(parent.id, self._result.kind, index, component_of, bases.open, bases.delta_table)
 
     def base(
         self, parent: t.Optional[Manifest], source: Source, driver: str, algorithm: str, delivery: AnyDelivery

@@ -207,7 +207,7 @@ class _Reading:
     def __init__(self, archive: TreeWriter, progress: t.Callable[[int], None], trust_times: bool) -> None:
         self._archive = archive
         self._trust_times = trust_times
-        self._keeper = archive.keeper() if trust_times else None
+        self._keeper = archive.keeper if trust_times else None
         self._progress = progress
         self._reported = 0
         self._links: t.Dict[t.Tuple[int, int], t.Tuple[bytes, bytes]] = {}
@@ -229,20 +229,23 @@ class _Reading:
 
     def add_run(self, run: Run) -> None:
         """Files one after another: those of an increment that have not changed cost no more than a look."""
-        keep = self._keeper.keep if self._keeper is not None else None
-        prefix, dir_fd = run.prefix, run.dir_fd
-        for name, leaf in zip(run.names, run.leaves):
-            path = prefix + os.fsencode(name)
+        files = zip(run.names, run.leaves)
+        while True:
+            if self._keeper is None:
+                left = next(files, None)
+            else:
+                left, count, size = self._keeper.keep(run.prefix, files, run.dir_fd)
+                self._counts["files"] += count
+                self._archive.bytes += size
+            if left is None:
+                break
+            path = run.prefix + os.fsencode(left[0])
             try:
-                if keep is not None:
-                    st = os.stat(leaf, dir_fd=dir_fd, follow_symlinks=False)
-                    if st.st_nlink == 1 and keep(path, st):
-                        self._archive.bytes += st.st_size
-                        self._counts["files"] += 1
-                        continue
-                self._file(Item(path, leaf, dir_fd, REGULAR, None))
+                self._file(Item(path, left[1], run.dir_fd, REGULAR, None))
             except OSError as error:
                 self.failed(path, error)
+        if self._archive.bytes - self._reported >= _REPORT_EVERY:
+            self.told()
 
     def failed(self, path: bytes, error: OSError) -> None:
         """Note that something could not be read. What is no trouble of that one file passes through."""

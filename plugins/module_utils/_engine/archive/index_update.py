@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The index of an increment, written from the one before: what is still so goes over as text, whole frames as they are stored."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ..errors import IntegrityError
+from .codec import Codec
+from .frames import Output
+from .index import IndexFrame, IndexReader, IndexWriter, entry_path, sort_key
+
+_PATH = '{"path":"'
+_AFTER_PATH = '","type":"'
+
+
+class IndexUpdate(IndexWriter):
+    """``before`` is met in the same order, so nothing of it is kept in memory.
+
+    Paths must be asked for, and added, in the order of the index. What is never asked for is not taken over.
+    """
+
+    def __init__(self, header: t.Dict[str, t.Any], codec: Codec, output: Output, before: IndexReader) -> None:
+        super().__init__(header, codec, output)
+        self._frames = before.frames()
+        self._same_codec = before.codec == codec.name
+        self._frame = IndexFrame(b"", None)
+        #: The lines at hand, and where the first one of them begins that nobody has decided on. Whoever keeps it moves on.
+        self.text = ""
+        self.at = 0
+        # Where those begin that are kept, but not yet in the new index.
+        self._kept = 0
+
+    def more(self) -> bool:
+        """Whether a line is at hand. Goes on to the next frame, where one ends."""
+        while self.at == len(self.text):
+            if self._kept or not self._same_codec:
+                self._frame = IndexFrame(self.text[self._kept :].encode("utf-8"), None)
+            if self.text:
+                self.add_frame(self._frame)
+            self._frame = next(self._frames, IndexFrame(b"", None))
+            self.at = self._kept = 0
+            try:
+                self.text = self._frame.lines.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise IntegrityError("the index of the backup before holds what is no UTF-8: %s" % error) from None
+            if not self.text:
+                return False
+        return True
+
+    def find(self, path: bytes) -> t.Optional[bytes]:
+        """The line of the entry ``path``, without its end, or None. It stays at hand; those before it are dropped."""
+        beginning = _plain_beginning(path)
+        while self.more():
+            line = self.text[self.at : self._next()]
+            # Nearly always the very next, and so no key is needed.
+            if beginning is not None and line.startswith(beginning):
+                return line[:-1].encode("utf-8")
+            here, wanted = sort_key(_line_path(line)), sort_key(path)
+            if here >= wanted:
+                return line[:-1].encode("utf-8") if here == wanted else None
+            self._drop()
+        return None
+
+    def keep(self) -> None:
+        """Take over the line at hand."""
+        self.at = self._next()
+
+    def add(self, path: bytes, line: bytes) -> None:
+        """Append an entry, in the place of the one with the same path if there is one."""
+        before = self.find(path)
+        if before == line[:-1]:
+            self.keep()
+            return
+        if before is not None:
+            self._drop()
+        self._take_over()
+        super().add(path, line)
+
+    def close(self) -> t.List[int]:
+        self.more()  # the last frame, if it is kept whole
+        self._take_over()
+        return super().close()
+
+    def _next(self) -> int:
+        return self.text.index("\n", self.at) + 1
+
+    def _drop(self) -> None:
+        self._take_over()
+        self.at = self._kept = self._next()
+
+    def _take_over(self) -> None:
+        if self._kept < self.at:
+            self.add_lines(self.text[self._kept : self.at].encode("utf-8"))
+            self._kept = self.at
+
+
+def _plain_beginning(path: bytes) -> t.Optional[str]:
+    """What the line of an entry begins with, where its path stands in it as it is; else None."""
+    if b'"' in path or b"\\" in path:
+        return None
+    try:
+        return _PATH + path.decode("utf-8") + _AFTER_PATH
+    except UnicodeDecodeError:
+        return None
+
+
+def _line_path(line: str) -> bytes:
+    if line.startswith(_PATH):
+        path = line[len(_PATH) : line.index(_AFTER_PATH)]
+        if "\\" not in path:
+            return path.encode("utf-8")
+    return entry_path(json.loads(line))
