@@ -53,6 +53,7 @@ class FtpPlace(Place):
     driver = "ftp"
     features = frozenset({"network", "credentials", "container"})
     impatient: t.ClassVar[Options] = {"timeout": "3s"}
+    fault_share = 0.12  # each object and each listing has a connection of its own
     server_fixture = "ftp_explicit"
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:

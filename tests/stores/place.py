@@ -35,6 +35,8 @@ class Place:
     forgets = False
     #: Options that make the driver give up soon on a server that does not answer.
     impatient: Options = {}
+    #: The share of connections that fail in a test of whole backups: so that some backups arrive, and some do not.
+    fault_share = 0.7
     #: Odd names that a server of this kind cannot hold at all, whatever the driver does.
     impossible_names: t.FrozenSet[str] = frozenset()
 

@@ -55,6 +55,8 @@ class RcloneWebdavPlace(RcloneFolderPlace):
     features = frozenset({"credentials", "container"})
     huge = 6 << 20
     forgets = True
+    impatient: t.ClassVar[Options] = {"timeout": "3s"}
+    fault_share = 0.15  # each request has a connection of its own
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
         super().__init__(request, folder)

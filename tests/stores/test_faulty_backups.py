@@ -15,9 +15,10 @@ from _engine.job import parse_config
 from _engine.operations.backup import backup
 from _engine.operations.verify import verify
 
+from .rclone_place import RcloneWebdavPlace
 from .registry import needs
 
-pytestmark = [needs("network"), pytest.mark.usefixtures("ahead")]
+pytestmark = pytest.mark.usefixtures("ahead")
 
 #: Without TLS a changed bit can mean anything, also a name in a listing.
 _QUIET = tuple(kind for kind in KINDS if kind != "corrupt")
@@ -57,12 +58,13 @@ def described(place, tmp_path, tree, address=None, retries=1):
 class Network:
     """All ways to the server, which fail as a seed decides from fail() to work()."""
 
-    def __init__(self, proxies: t.List[FaultProxy]) -> None:
+    def __init__(self, proxies: t.List[FaultProxy], share: float) -> None:
         self.proxies = proxies
+        self.share = share
 
     def fail(self, seed: int, kinds: t.Sequence[str]) -> None:
         for n, proxy in enumerate(self.proxies):
-            plan = at_random(seed + 1_000_000 * n, 0.7, 1_000_000, kinds)
+            plan = at_random(seed + 1_000_000 * n, self.share, 1_000_000, kinds)
             proxy.plan = lambda number, plan=plan, begun=proxy.connections: plan(number - begun)
 
     def work(self) -> None:
@@ -75,12 +77,31 @@ class Network:
         return sum((Counter(proxy.happened) for proxy in self.proxies), Counter())
 
 
-@pytest.mark.parametrize(("first", "count"), [(0, 4), pytest.param(4, 196, marks=pytest.mark.soak)])
+#: 200 backups in pieces that can be run by themselves.
+_PIECES = [pytest.param(first, 49, marks=pytest.mark.soak) for first in range(4, 200, 49)]
+
+
+@needs("network")
+@pytest.mark.parametrize(("first", "count"), [(0, 4), *_PIECES])
 def test_backups_through_a_network_that_fails(place, tmp_path, tree, first, count):
+    backups_through_faults(place, tmp_path, tree, first, count)
+
+
+@pytest.mark.parametrize(("first", "count"), _PIECES)
+def test_backups_by_rclone_through_a_network_that_fails(request, tmp_path, tree, first, count):
+    """By itself, because no other test of the contract is for this place."""
+    place = RcloneWebdavPlace(request, tmp_path)
+    try:
+        backups_through_faults(place, tmp_path, tree, first, count)
+    finally:
+        place.close()
+
+
+def backups_through_faults(place, tmp_path, tree, first, count):
     whole, broken, checks = [], Counter(), Counter()
     clean = described(place, tmp_path, tree)
     with place.proxied() as proxies:
-        network = Network(proxies)
+        network = Network(proxies, place.fault_share)
         patient, hasty = (described(place, tmp_path, tree, proxies[0].address, retries) for retries in (1, 0))
         for seed in range(first, first + count):
             network.fail(seed, _QUIET if seed % 4 else KINDS)
