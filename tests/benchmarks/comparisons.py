@@ -51,7 +51,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``limits``: our wall time at most this many times that of the contender.
+    """``limits``: our wall time at most this many times that of the contender. ``own``: so many of the contenders are ours.
 
     The most that we may need: ``rss`` bytes of memory, ``stored`` bytes of output, ``seconds``, ``read`` bytes of the store.
     """
@@ -63,6 +63,7 @@ class Comparison:
     stored: t.Optional[int] = None
     seconds: t.Optional[float] = None
     read: t.Optional[int] = None
+    own: int = 1
 
 
 class Place:
@@ -79,12 +80,19 @@ class Place:
         return folder
 
     def config(self, folder: str, store: str, source: t.Dict[str, t.Any], **job: t.Any) -> str:
-        """Write a job file with one job ``bench`` that backs up ``source`` into ``store``."""
+        """Write a job file with one job ``bench`` that backs up ``source`` into the folder ``store``."""
+        return self.config_of_stores(folder, {"disk": {"local": {"path": store}}}, source, **job)
+
+    def config_of_stores(
+        self, folder: str, stores: t.Mapping[str, t.Dict[str, t.Any]], source: t.Dict[str, t.Any], **job: t.Any
+    ) -> str:
+        """The same for ``stores``, by name."""
+        names = list(stores)
         description = {
             "host": "bench",
             "state_dir": os.path.join(folder, "state"),
-            "stores": [{"name": "disk", "local": {"path": store}}],
-            "jobs": [dict({"name": "bench", "sources": [dict({"name": "data"}, **source)], "stores": ["disk"]}, **job)],
+            "stores": [dict({"name": name}, **store) for name, store in stores.items()],
+            "jobs": [dict({"name": "bench", "sources": [dict({"name": "data"}, **source)], "stores": names}, **job)],
         }
         path = os.path.join(folder, "job.json")
         with open(path, "w") as file:

@@ -264,6 +264,14 @@ def _million(folder: str, scale: float) -> None:
                 file.write(b'{"shelf": %d, "record": %d}\n' % (n, m))
 
 
+def _one(folder: str, scale: float) -> None:
+    """One file of 1 GiB that no compression makes smaller."""
+    rng = random.Random(12)
+    with open(os.path.join(folder, "film.mp4"), "wb") as file:
+        for _n in range(max(1, int(1024 * scale))):
+            file.write(rng.randbytes(_MIB))
+
+
 def _tiny(folder: str, scale: float) -> None:
     """Three files."""
     for name in ("app.py", "settings.json", "README"):
@@ -311,6 +319,7 @@ MAKERS: t.Dict[str, t.Callable[[str, float], None]] = {
     "tables": _tables,
     "tenants": _tenants,
     "million": _million,
+    "one": _one,
     "tiny": _tiny,
 }
 

@@ -1,102 +1,227 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SFTP against OpenSSH's own ``sftp put``, FTP against curl: the same bytes to the same server on the loopback, best of three.
+"""Stores beside the programs that copy to such places: one file that nothing makes smaller, to the same server, on this machine.
 
-python tests/benchmarks/remote.py [MIB]
+Ours is a whole backup: read, written as a tar, hashed twice (each file, each volume), with its index, manifest and sums, and
+made durable where the store can; the others copy the bytes. Compression is off, so that the stores are what is measured.
 """
 
 from __future__ import annotations
 
+import functools
+import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT / "tests")]
+from comparisons import HERE, MIB, OURS, PROJECT, Comparison, Contender, Place, files
+from measuring import MissingError, Step, Usage, run
+from servers import RUNNING
 
-from ftp_servers import PASSWORD, Vsftpd  # noqa: E402
-from ssh_servers import Sshd  # noqa: E402
+if t.TYPE_CHECKING:
+    from ftp_servers import Vsftpd
+    from seaweedfs import SeaweedFS
+    from ssh_servers import Sshd
 
-from _engine.options import check  # noqa: E402
-from _engine.stores import load  # noqa: E402
+_MEMORY = 200 * MIB
+DRIVER = "the driver of the store"
+CP, AWS, SFTP, CURL = "cp; sync -f", "aws s3 cp", "sftp put", "curl -T (FTPS)"
 
-
-def main(size: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "source")
-        with open("/dev/urandom", "rb") as random, source.open("wb") as file:
-            for _mib in range(size):
-                file.write(random.read(1 << 20))
-        _sftp(source, size)
-        _ftp(source, size)
+#: A store of a job file, and what empties it.
+_Store = t.Tuple[t.Dict[str, t.Any], t.Callable[[], None]]
 
 
-def _sftp(source: Path, size: int) -> None:
+def _file(place: Place) -> str:
+    (name,) = os.listdir(place.data)
+    return os.path.join(place.data, name)
+
+
+def _contender(name: str, folder: str, step: Step, empty: t.Callable[[], None], needs: t.Tuple[str, ...] = ()) -> Contender:
+    """One that writes to an empty store; emptying it takes no part of its time."""
+
+    def measure() -> Usage:
+        empty()
+        used = run([step])
+        empty()
+        return used
+
+    return Contender(name, folder, [], needs=needs, measure=measure)
+
+
+def _driver(place: Place, store: _Store) -> Contender:
+    """The driver alone, in a process of its own."""
+    description, empty = store
+    engine = os.path.join(PROJECT, "plugins", "module_utils")
+    argv = [sys.executable, "-I", os.path.join(HERE, "put.py"), engine, json.dumps(description), _file(place)]
+    return _contender(DRIVER, place.folder(DRIVER), Step([argv]), empty)
+
+
+def _backup(place: Place, stores: t.Mapping[str, _Store], name: str = OURS) -> Contender:
+    """A whole backup."""
+    folder = place.folder(name)
+    described = {store: description for store, (description, _empty) in stores.items()}
+    config = place.config_of_stores(folder, described, files(place), compression={"algorithm": "none"})
+
+    def empty() -> None:
+        for _description, empty_one in stores.values():
+            empty_one()
+
+    return _contender(name, folder, place.call(config, "run", "bench"), empty)
+
+
+def _compare(place: Place, store: _Store, theirs: Contender, limit: float) -> Comparison:
+    contenders = [_driver(place, store), _backup(place, {"place": store}), theirs]
+    return Comparison(place.data, contenders, {theirs.name: limit}, rss=_MEMORY, own=2)
+
+
+def local(place: Place) -> Comparison:
+    path = os.path.join(place.folder(DRIVER), "store")
+    target = os.path.join(place.folder(CP), "f")
+    copy = ["sh", "-c", 'cp "$1" "$2" && sync -f "$2"', "sh", _file(place), target]
+    theirs = _contender(CP, place.folder(CP), Step([copy]), functools.partial(_remove, target))
+    return _compare(place, ({"local": {"path": path}}, functools.partial(_remove, path)), theirs, 1.1)
+
+
+def s3(place: Place) -> Comparison:
+    server = _seaweedfs()
+    name = "theirs"
+    _options, empty = _s3_store(server, name)
+    command = [_aws(), "s3", "cp", "--no-progress", "--endpoint-url", server.endpoint, _file(place), "s3://%s/f" % name]
+    copy = Step([command], environment=_aws_environment())
+    return _compare(place, _s3_store(server, "ours"), _contender(AWS, place.folder(AWS), copy, empty), 1.1)
+
+
+def sftp_paramiko(place: Place) -> Comparison:
+    return _sftp(place, "paramiko", 3.0)
+
+
+def sftp_ssh(place: Place) -> Comparison:
+    return _sftp(place, "ssh", 1.3)
+
+
+def _sftp(place: Place, connection: str, limit: float) -> Comparison:
+    server = _sshd()
+    target = server.data / "f"
+    known = server.folder / "known"
+    known.write_text("[127.0.0.1]:%d %s\n" % (server.port, server.host_key))
+    words = ["-q", "-b", "-", "-i", server.key, "-P", str(server.port), "-oUserKnownHostsFile=%s" % known]
+    put = ["printf", "put %s %s\n", _file(place), server.visible(target)]
+    copy = Step([put, ["sftp", *words, "%s@127.0.0.1" % server.user]])
+    theirs = _contender(SFTP, place.folder(SFTP), copy, functools.partial(_remove, target), ("sftp",))
+    return _compare(place, _sftp_store(server, connection), theirs, limit)
+
+
+def ftp(place: Place) -> Comparison:
+    server = _vsftpd()
+    folder = place.folder(CURL)
+    login = os.path.join(folder, "login")
+    options = server.options("/base/store")
+    with open(login, "w") as file:
+        file.write('user = "%s:%s"\n' % (options["user"], options["password"]))
+    url = "ftp://localhost:%d/base/f" % server.port
+    command = ["curl", "-s", "-S", "-K", login, "--ssl-reqd", "--cacert", options["ca_file"], "-T", _file(place), url]
+    empty = functools.partial(_remove, server.root / "base" / "f")
+    return _compare(place, _ftp_store(server), _contender(CURL, folder, Step([command]), empty, ("curl",)), 1.2)
+
+
+#: name: (data set, what makes the comparison)
+STORES: t.Dict[str, t.Tuple[str, t.Callable[[Place], Comparison]]] = {
+    "store-local": ("one", local),
+    "store-s3": ("one", s3),
+    "store-sftp-paramiko": ("one", sftp_paramiko),
+    "store-sftp-ssh": ("one", sftp_ssh),
+    "store-ftp": ("one", ftp),
+}
+
+
+# the servers
+
+
+@functools.cache
+def _seaweedfs() -> SeaweedFS:
+    from seaweedfs import SeaweedFS
+
+    folder = Path(tempfile.mkdtemp(prefix="fleet-backup-seaweedfs-"))
+    RUNNING.callback(shutil.rmtree, folder, ignore_errors=True)
+    server = SeaweedFS(folder / "server")
+    RUNNING.callback(server.close)
+    return server
+
+
+@functools.cache
+def _sshd() -> Sshd:
+    from ssh_servers import Sshd
+
     server = Sshd()
-    try:
-        known = server.folder / "known"
-        known.write_text("[127.0.0.1]:%d %s\n" % (server.port, server.host_key))
-        argv = ["sftp", "-q", "-b", "-", "-i", server.key, "-P", str(server.port), "-oUserKnownHostsFile=%s" % known]
-        argv.append("%s@127.0.0.1" % server.user)
-        target = server.data / "plain"
-        script = b"put %s %s\n" % (str(source).encode(), server.visible(target).encode())
-        reference = _best("sftp put", size, lambda: subprocess.run(argv, input=script, check=True, capture_output=True))
-        target.unlink()
-        for connection in ("ssh", "paramiko"):
-            options = {**server.options(server.data / "store"), "connection": connection}
-            _store("sftp, connection: " + connection, "sftp", options, source, size, reference)
-    finally:
-        server.close()
+    RUNNING.callback(server.close)
+    return server
 
 
-def _ftp(source: Path, size: int) -> None:
+@functools.cache
+def _vsftpd() -> Vsftpd:
+    from ftp_servers import Vsftpd
+
+    if os.geteuid() != 0:
+        raise MissingError("only root can start vsftpd")
     server = Vsftpd()
-    try:
-        base = server.root / "base"
-        base.mkdir()
-        base.chmod(0o777)
-        url = "ftp://localhost:%d/base/plain" % server.port
-        argv = ["curl", "-s", "-S", "--ssl-reqd", "--cacert", str(server.certificate.ca), "-T", str(source), url]
-        config = ('user = "anonymous:%s"\n' % PASSWORD).encode()
-
-        def curl() -> None:
-            subprocess.run([*argv, "-K", "-"], input=config, check=True)
-            (base / "plain").unlink()
-
-        reference = _best("curl -T (FTPS)", size, curl)
-        _store("ftp, tls: explicit", "ftp", server.options("/base/store"), source, size, reference)
-    finally:
-        server.close()
+    RUNNING.callback(server.close)
+    base = server.root / "base"
+    base.mkdir()
+    base.chmod(0o777)
+    return server
 
 
-def _store(name: str, driver: str, options: t.Dict[str, t.Any], source: Path, size: int, reference: float) -> None:
-    def put() -> None:
-        kind = load(driver)
-        store = kind("bench", check(options, kind.OPTIONS, driver))
-        upload = store.put("object")
-        with source.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                upload.write(block)
-        upload.commit()
-        store.delete("object")
+def _s3_store(server: SeaweedFS, bucket: str) -> _Store:
+    """A bucket of its own: its data go with it, at once."""
+    from seaweedfs import ADMIN
 
-    _best(name, size, put, reference)
+    def empty() -> None:
+        if bucket in [found["Name"] for found in server.admin.list_buckets()["Buckets"]]:
+            objects = server.admin.list_objects_v2(Bucket=bucket).get("Contents", [])
+            for found in objects:
+                server.admin.delete_object(Bucket=bucket, Key=found["Key"])
+            server.admin.delete_bucket(Bucket=bucket)
+        server.admin.create_bucket(Bucket=bucket)
 
-
-def _best(name: str, size: int, act: t.Callable[[], object], reference: t.Optional[float] = None) -> float:
-    times = []
-    for _round in range(3):
-        began = time.monotonic()
-        act()
-        times.append(time.monotonic() - began)
-    best = min(times)
-    ratio = "" if reference is None else ", %.2f times as long" % (best / reference)
-    sys.stdout.write("%-28s %6.2f s, %5.0f MiB/s%s\n" % (name, best, size / best, ratio))
-    sys.stdout.flush()
-    return best
+    access, secret = ADMIN
+    options = {"bucket": bucket, "endpoint_url": server.endpoint, "access_key": access, "secret_key": secret}
+    return {"s3": options}, empty
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 256)
+def _sftp_store(server: Sshd, connection: str) -> _Store:
+    path = server.data / "store"
+    return {"sftp": {**server.options(path), "connection": connection}}, functools.partial(_remove, path)
+
+
+def _ftp_store(server: Vsftpd) -> _Store:
+    return {"ftp": server.options("/base/store")}, functools.partial(_remove, server.root / "base" / "store")
+
+
+def _remove(path: t.Union[str, Path]) -> None:
+    """Remove a file, or a folder with all in it, if there is one."""
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    elif os.path.exists(path):
+        os.unlink(path)
+
+
+@functools.cache
+def _aws() -> str:
+    """The program, in a Python environment of its own: it wants other releases of what our driver uses."""
+    folder = Path(PROJECT, "build", "awscli")
+    program = folder / "bin" / "aws"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "-q", "awscli"], check=True)
+    return str(program)
+
+
+def _aws_environment() -> t.Dict[str, str]:
+    from seaweedfs import ADMIN
+
+    access, secret = ADMIN
+    nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return {**nothing, "AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1"}

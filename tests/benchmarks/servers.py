@@ -23,8 +23,9 @@ import postgres  # noqa: E402
 #: The name of the database that holds the data.
 SHOP = "shop"
 
-_RUNNING = contextlib.ExitStack()
-atexit.register(_RUNNING.close)
+#: What is closed when the program ends.
+RUNNING = contextlib.ExitStack()
+atexit.register(RUNNING.close)
 
 _TABLES = (
     "CREATE TABLE customer (id bigint PRIMARY KEY, name text NOT NULL, mail varchar(100) NOT NULL UNIQUE, note text)",
@@ -71,7 +72,7 @@ class PostgreSQL:
         except RuntimeError as error:
             raise MissingError(str(error)) from None
         self._server = postgres.Server()
-        _RUNNING.callback(self._server.remove)
+        RUNNING.callback(self._server.remove)
         self._server.create_database(SHOP)
 
     @property
@@ -111,7 +112,7 @@ class MariaDB:
     one_table = "shop/tables/event"
 
     def __init__(self, data: str) -> None:
-        self._server = _RUNNING.enter_context(mariadb.server())
+        self._server = RUNNING.enter_context(mariadb.server())
         client = self._server.client
         client("SET GLOBAL innodb_buffer_pool_size = 1 << 30; CREATE DATABASE %s" % SHOP)
         client(";".join(_TABLES).format(moment="datetime", bytes="longblob"), SHOP)

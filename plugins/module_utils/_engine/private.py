@@ -9,6 +9,10 @@ import typing as t
 from .errors import ConfigurationError
 from .system import restrict_folder
 
+# Linux holds a file in pages as large as the calls that write it. The largest are dear: 1 MiB at a time took 6.18 four times as
+# long as the same bytes in pieces of this size.
+_AT_ONCE = 128 << 10
+
 
 def private_folder(path: str) -> str:
     """Make ``path`` (and what it lies in) with mode 0700 where it is missing; return it. An existing folder is left as it is.
@@ -29,11 +33,11 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)
 
 
-def write_all(fd: int, data: t.Union[bytes, memoryview]) -> None:
+def write_all(fd: int, data: t.Union[bytes, bytearray, memoryview]) -> None:
     """Write all of ``data``; os.write may take only a part. Raises OSError."""
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(fd, rest) :]
+        rest = rest[os.write(fd, rest[:_AT_ONCE]) :]
 
 
 def _make(path: str) -> None:

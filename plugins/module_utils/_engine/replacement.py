@@ -9,6 +9,7 @@ import stat
 import typing as t
 
 from .errors import ConfigurationError, StoreFullError
+from .private import write_all
 from .system import replace, sync_folder
 
 
@@ -55,10 +56,8 @@ class Replacement:
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         """Write all of ``data``. Raises StoreFullError, ConfigurationError."""
-        rest = memoryview(data)
         try:
-            while rest:
-                rest = rest[os.write(self.fd, rest) :]
+            write_all(self.fd, data)
         except OSError as error:
             raise _error(self.path, error) from None
 

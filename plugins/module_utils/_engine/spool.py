@@ -12,7 +12,7 @@ import os
 import tempfile
 import typing as t
 
-from .private import private_folder
+from .private import private_folder, write_all
 
 CHUNK = 4 << 20
 
@@ -105,9 +105,7 @@ class Spool:
             slot = self._free_slots.pop() if self._free_slots else self._slots
             self._slots = max(self._slots, slot + 1)
             self._file.seek(slot * CHUNK)
-            rest = memoryview(chunk.data or b"")[: chunk.size]
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            write_all(self._file.fileno(), memoryview(chunk.data or b"")[: chunk.size])
         except OSError as error:
             self.trouble = error
             return

@@ -16,6 +16,7 @@ import typing as t
 
 from ..errors import RestoreError, SourceError
 from ..interruption import uninterrupted
+from ..private import write_all
 from ..result import Notice, utc_now
 from ..scratch import Scratch, need_space
 from ..sources import RestorePlan, RestoreTarget
@@ -151,9 +152,7 @@ class SqliteRestoring:
     def _write(self, entry: Entry, progress: t.Callable[[int], None]) -> None:
         with open(os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as file:
             for data in self._component.read(entry):
-                rest = data
-                while rest:
-                    rest = rest[file.write(rest) :]
+                write_all(file.fileno(), data)
                 progress(len(data))
             os.fsync(file.fileno())
 

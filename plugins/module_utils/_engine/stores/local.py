@@ -10,6 +10,7 @@ import typing as t
 
 from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from ..options import Option
+from ..private import write_all
 from ..system import replace, sync_folder
 from . import Readable, Store, StoredObject, Upload
 from .read_back import ReadBack
@@ -216,8 +217,7 @@ class LocalUpload(Upload):
             self._read_back.wrote(rest)
         self._size += len(rest)
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            write_all(self._fd, rest)
         except OSError as error:
             raise self._store._error(error, self.key) from error
         if self._size - self._begun >= _AT_ONCE and self._read_back is None:

@@ -11,6 +11,7 @@ import typing as t
 from ..archive.index import Entry, entry_target
 from ..errors import IntegrityError
 from ..names import printable
+from ..private import write_all
 from ..system import HAS_DIR_FD
 from ..system.folder import Folder
 from .listing import DEVICES, FIFO, FILE, LINK, SYMLINK, stored_size
@@ -72,7 +73,7 @@ class EntryWriter:
 def _write_content(fd: int, path: bytes, entry: Entry, content: t.Iterator[memoryview], told: Told) -> None:
     """Write exactly what the entry says there is, whatever the archive goes on to say."""
     left = stored_size(entry)
-    write = _Runs(fd, entry["segments"]).write if "segments" in entry else functools.partial(_write_all, fd)
+    write = _Runs(fd, entry["segments"]).write if "segments" in entry else functools.partial(write_all, fd)
     for view in content:
         count = len(view)
         left -= count
@@ -100,12 +101,5 @@ class _Runs:
                 offset, self._left = next(self._segments)
                 os.lseek(self._fd, offset, os.SEEK_SET)
             part, view = view[: self._left], view[self._left :]
-            _write_all(self._fd, part)
+            write_all(self._fd, part)
             self._left -= len(part)
-
-
-def _write_all(fd: int, view: memoryview) -> None:
-    count = os.write(fd, view)
-    while count < len(view):
-        view = view[count:]
-        count = os.write(fd, view)
