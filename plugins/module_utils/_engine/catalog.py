@@ -24,6 +24,9 @@ if t.TYPE_CHECKING:
 _MANIFEST, _HASH, _SIGNATURE, _FAILED, _MARK = ".json", ".json.sha256", ".json.sig", ".failed.json", ".mark-"
 _DELETED = _MARK + "deleted.json"
 
+# How the ids of backups begin, but for those of hosts whose clock is off by decades.
+_CENTURY = "20"
+
 #: How many records of failed runs stay on a store when it is pruned.
 KEPT_FAILURES = 100
 
@@ -355,7 +358,25 @@ def hosts(store: Store) -> t.List[str]:
 
 def jobs(store: Store, host: str) -> t.List[str]:
     """The jobs of a host that have backups on a store; those of tenants are ``<job>@<tenant>``."""
-    return [name for name in store.list(host)[1] if is_name(name.partition("@")[0])]
+    return [name for name in store.list(host)[1] if _is_job(name)]
+
+
+def hosts_and_jobs(store: Store) -> t.List[t.Tuple[str, str]]:
+    """All jobs of all hosts that have backups on a store, each with its host; in one listing where the store can do that."""
+    from .side_by_side import side_by_side
+
+    found = store.beginnings("/" + _CENTURY)
+    # A path that ends at the second place is that of a job whose own name begins so.
+    paths = [path.split("/") for path in found or ()]
+    asked = hosts(store) if found is None else sorted({path[0] for path in paths if len(path) == 2 and is_host(path[0])})
+    known = {(path[0], path[1]) for path in paths if len(path) > 2 and is_host(path[0]) and _is_job(path[1])}
+    for host, its in zip(asked, side_by_side([(store, functools.partial(jobs, store, host)) for host in asked])):
+        known.update((host, job) for job in its)
+    return sorted(known)
+
+
+def _is_job(name: str) -> bool:
+    return is_name(name.partition("@")[0])
 
 
 def _some(ids: t.Sequence[str]) -> str:

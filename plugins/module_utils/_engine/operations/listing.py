@@ -13,7 +13,7 @@ import hashlib
 import typing as t
 
 from ..anomaly import SUSPICIOUS
-from ..catalog import Catalog, hosts, jobs
+from ..catalog import Catalog, hosts, hosts_and_jobs
 from ..errors import FleetBackupError
 from ..job import Config, Job
 from ..listing_cache import ListingCache
@@ -110,7 +110,10 @@ class _Listing:
         found: t.Dict[t.Tuple[str, str], t.List[str]] = {}
         for name in [store] if store else [s.name for s in self._config.stores]:
             try:
-                for place in self._hosted(self._store(name), names):
+                # Jobs that are named are not looked for: listing them shows whether they are there.
+                there = self._store(name)
+                pairs = [(host, job) for host in hosts(there) for job in names] if names else hosts_and_jobs(there)
+                for place in pairs:
                     found.setdefault(place, []).append(name)
             except FleetBackupError as error:
                 self._result.fail(error)
@@ -142,15 +145,6 @@ class _Listing:
         if name not in self._stores:
             self._stores[name] = open_store(self._config.store(name))
         return self._stores[name]
-
-    def _hosted(self, store: Store, names: t.Optional[t.Sequence[str]]) -> t.Iterator[t.Tuple[str, str]]:
-        """The hosts and jobs of a store. Jobs that are named are not looked for: listing them shows whether they are there."""
-        there = hosts(store)
-        if names:
-            found: t.Sequence[t.Sequence[str]] = [names] * len(there)
-        else:
-            found = side_by_side([(store, functools.partial(jobs, store, host)) for host in there])
-        return ((host, job) for host, its in zip(there, found) for job in its)
 
     def _add(self, job: _Job, place: Place) -> None:
         """Add what one store has."""

@@ -150,6 +150,13 @@ class Store:
         """Return the committed objects directly in ``folder`` and the names of the folders in it, both sorted."""
         raise NotImplementedError
 
+    def beginnings(self, mark: str) -> t.Optional[t.List[str]]:
+        """What the keys of all objects begin with, each up to the first ``mark`` and with it; those without it are there whole.
+
+        Each once. None when the store cannot tell that in few requests; folder by folder it is asked then.
+        """
+        return None
+
     def delete(self, key: str) -> None:
         """Remove an object; one that does not exist is fine."""
         raise NotImplementedError

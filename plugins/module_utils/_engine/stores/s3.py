@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import NotFoundError, StoreRefusedError
+from ..errors import FleetBackupError, NotFoundError, StoreRefusedError
 from ..options import Option
 from ..s3.bucket import Answer, Bucket, library_errors, retain_until
 from ..s3.digests import NAMES as CHECKSUMS
@@ -167,6 +167,22 @@ class S3Store(Store):
                     objects.append(StoredObject(prefix + name, found["Size"], found.get("ETag", "")))
             folders += [found["Prefix"][root:].rstrip("/") for found in page.get("CommonPrefixes", ())]
         return sorted(objects, key=lambda o: o.key), sorted(name for name in set(folders) if name)
+
+    def beginnings(self, mark: str) -> t.Optional[t.List[str]]:
+        root = len(self._bucket.key(""))
+        found: t.List[str] = []
+        try:
+            for page in self._pages("list_objects_v2", "", "ContinuationToken", "NextContinuationToken", Delimiter=mark):
+                keys = [one["Key"] for one in page.get("Contents", ())]
+                if keys and page.get("IsTruncated"):
+                    return None  # much else is there, or the server knows no such delimiter
+                cut = [one["Prefix"] for one in page.get("CommonPrefixes", ())]
+                if not all(one.endswith(mark) for one in cut):
+                    return None
+                found += [one[root:] for one in (*keys, *cut)]
+        except FleetBackupError:
+            return None  # a server that refuses it; of one that is gone the usual listing tells
+        return found
 
     def delete(self, key: str) -> None:
         try:
