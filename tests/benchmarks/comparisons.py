@@ -51,7 +51,9 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``limits``: our wall time at most this many times that of the contender. ``own``: so many of the contenders are ours.
+    """``limits``: our wall time at most this many times that of the contender; ``slowest``: of the slowest of them.
+
+    ``own``: so many of the contenders, from the first, are ours.
 
     The most that we may need: ``rss`` bytes of memory, ``stored`` bytes of output, ``seconds``, ``read`` bytes of the store.
     """
@@ -64,6 +66,7 @@ class Comparison:
     seconds: t.Optional[float] = None
     read: t.Optional[int] = None
     own: int = 1
+    slowest: t.Optional[float] = None
 
 
 class Place:

@@ -27,6 +27,9 @@ if t.TYPE_CHECKING:
     from ssh_servers import Sshd
 
 _MEMORY = 200 * MIB
+_PROGRAMS = os.environ.get("PATH", "") + ":/usr/sbin"
+#: What a line to a place far away lets through: 160 Mbit/s.
+_LINE = "20MiB"
 DRIVER = "the driver of the store"
 CP, AWS, SFTP, CURL = "cp; sync -f", "aws s3 cp", "sftp put", "curl -T (FTPS)"
 
@@ -127,6 +130,27 @@ def ftp(place: Place) -> Comparison:
     return _compare(place, _ftp_store(server), _contender(CURL, folder, Step([command]), empty, ("curl",)), 1.2)
 
 
+def three_stores(place: Place) -> Comparison:
+    """Three places at the end of a line each, side by side and one by one."""
+    return _three(place, {"bandwidth_limit": _LINE}, 1.3)
+
+
+def three_stores_at_hand(place: Place) -> Comparison:
+    """Without lines, for the record: then all servers and clients wait for the processors of this machine."""
+    return _three(place, {}, None)
+
+
+def _three(place: Place, line: t.Dict[str, t.Any], slowest: t.Optional[float]) -> Comparison:
+    places = {
+        "s3": _s3_store(_seaweedfs(), "ours"),
+        "sftp": _sftp_store(_sshd(), "ssh"),
+        "ftp": _ftp_store(_vsftpd()),
+    }
+    stores = {name: ({**description, **line}, empty) for name, (description, empty) in places.items()}
+    alone = [_backup(place, {name: store}, name + " alone") for name, store in stores.items()]
+    return Comparison(place.data, [_backup(place, stores), *alone], {}, rss=_MEMORY, slowest=slowest)
+
+
 #: name: (data set, what makes the comparison)
 STORES: t.Dict[str, t.Tuple[str, t.Callable[[Place], Comparison]]] = {
     "store-local": ("one", local),
@@ -134,6 +158,8 @@ STORES: t.Dict[str, t.Tuple[str, t.Callable[[Place], Comparison]]] = {
     "store-sftp-paramiko": ("one", sftp_paramiko),
     "store-sftp-ssh": ("one", sftp_ssh),
     "store-ftp": ("one", ftp),
+    "three-stores": ("one", three_stores),
+    "three-stores-at-hand": ("one", three_stores_at_hand),
 }
 
 
@@ -142,8 +168,10 @@ STORES: t.Dict[str, t.Tuple[str, t.Callable[[Place], Comparison]]] = {
 
 @functools.cache
 def _seaweedfs() -> SeaweedFS:
-    from seaweedfs import SeaweedFS
-
+    try:
+        from seaweedfs import SeaweedFS
+    except ImportError as error:
+        raise MissingError("the Python library %s is not installed" % error.name) from None
     folder = Path(tempfile.mkdtemp(prefix="fleet-backup-seaweedfs-"))
     RUNNING.callback(shutil.rmtree, folder, ignore_errors=True)
     server = SeaweedFS(folder / "server")
@@ -155,6 +183,8 @@ def _seaweedfs() -> SeaweedFS:
 def _sshd() -> Sshd:
     from ssh_servers import Sshd
 
+    if not shutil.which("sshd", path=_PROGRAMS):
+        raise MissingError("sshd is not installed")
     server = Sshd()
     RUNNING.callback(server.close)
     return server
@@ -162,10 +192,12 @@ def _sshd() -> Sshd:
 
 @functools.cache
 def _vsftpd() -> Vsftpd:
-    from ftp_servers import Vsftpd
-
-    if os.geteuid() != 0:
-        raise MissingError("only root can start vsftpd")
+    try:
+        from ftp_servers import Vsftpd
+    except ImportError as error:
+        raise MissingError("the Python library %s is not installed" % error.name) from None
+    if os.geteuid() != 0 or not shutil.which("vsftpd", path=_PROGRAMS):
+        raise MissingError("only root can start vsftpd, which must be installed")
     server = Vsftpd()
     RUNNING.callback(server.close)
     base = server.root / "base"

@@ -182,6 +182,9 @@ def figures(
         if row["contender"] in comparison.limits:
             limit = comparison.limits[row["contender"]]
             limits.append({"against": row["contender"], "ratio": row["ratio"], "limit": limit, "met": row["ratio"] <= limit})
+    if comparison.slowest is not None:
+        ratio = ours["wall"] / max(row["wall"] for row in rows[1:])
+        limits.append({"against": "the slowest", "ratio": ratio, "limit": comparison.slowest, "met": ratio <= comparison.slowest})
     ours_at_most = [
         ("peak memory, MiB", max(row["rss"] for row in rows[: comparison.own]) / MIB, comparison.rss and comparison.rss / MIB),
         ("stored, MB", ours["stored"] / 1e6, comparison.stored and comparison.stored / 1e6),
