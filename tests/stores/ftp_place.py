@@ -14,7 +14,7 @@ import pytest
 from fault_proxy import FaultProxy
 from ftp_servers import PyFtp, Vsftpd
 
-from .place import Address, Options, Place
+from .place import FEW, Address, Options, Place
 
 _numbers = itertools.count()
 
@@ -109,15 +109,18 @@ class FtpPlace(Place):
 
 class FtpImplicitPlace(FtpPlace):
     server_fixture = "ftp_implicit"
+    many = FEW
     features = frozenset({"credentials"})
 
 
 class FtpClearPlace(FtpPlace):
     server_fixture = "ftp_none"
+    many = FEW
     features = frozenset({"credentials"})
 
 
 class FtpReadBackPlace(FtpPlace):
+    many = FEW
     features = frozenset({"container"})
 
     def options(self) -> Options:

@@ -19,6 +19,9 @@ Options = t.Dict[str, t.Any]
 
 MIB = 1 << 20
 
+#: Objects in a place that lists as another one does, which is tried with many.
+FEW = 60
+
 
 class Place:
     """A fresh, empty place on a real server. One file a driver; README.md tells the rest."""

@@ -23,7 +23,7 @@ USER, PASSWORD = "host", "webdav-secret-0123456789"
 class RcloneFolderPlace(Place):
     driver = "rclone"
     features = frozenset({"container"})
-    many = 60  # each object costs several processes, and rclone lists without pages
+    many = 24  # each object costs several processes, and rclone lists without pages
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
         super().__init__(request, folder)

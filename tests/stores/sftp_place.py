@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ssh_servers import Sshd
 
-from .place import Address, Options, Place
+from .place import FEW, Address, Options, Place
 
 _numbers = itertools.count()
 
@@ -98,6 +98,7 @@ class SftpPlace(_FilesPlace):
 
 
 class SftpReadBackPlace(SftpPlace):
+    many = FEW
     features = frozenset({"network"})
 
     def options(self) -> Options:
