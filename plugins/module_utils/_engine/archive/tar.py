@@ -6,23 +6,20 @@ The standard library's tarfile costs 0.2 ms an entry, five times the rest of the
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import stat
 import struct
 import typing as t
 
-from ..system import group_name, user_name
-from . import content
+from . import content, ustar
 from .frames import GROUP, FrameWriter
+from .index import IndexWriter
+from .small_files import SMALL, SmallFiles
 from .tree_writer import TreeWriter, Xattrs
+from .ustar import BLOCK, OCTAL_ID, OCTAL_SIZE
 
-_BLOCK = 512
-_OCTAL_SIZE = 1 << 33  # 11 octal digits
-_OCTAL_ID = 1 << 21  # 7 octal digits
-_SPACES = 8 * 0x20  # the checksum field counts as spaces
-_END = bytes(2 * _BLOCK)
+_END = bytes(2 * BLOCK)
 
 _ACLS = {"system.posix_acl_access": "SCHILY.acl.access", "system.posix_acl_default": "SCHILY.acl.default"}
 
@@ -32,6 +29,10 @@ class TarWriter(TreeWriter):
 
     format = "tar"
 
+    def __init__(self, frames: FrameWriter, index: IndexWriter, backup_id: str) -> None:
+        super().__init__(frames, index, backup_id)
+        self._small_files = SmallFiles(frames, index, self._id)
+
     def file(
         self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, before: t.Optional[bytes] = None
     ) -> t.Tuple[t.Optional[str], bytes]:  # fmt: skip
@@ -39,6 +40,11 @@ class TarWriter(TreeWriter):
         if frames.pos >= GROUP:
             frames.cut()
         size = stored = st.st_size
+        if 0 < size <= SMALL and not xattrs and self._is_plain(st):
+            what = self._small_files.put(path, fd, st)
+            if what is not None:
+                self.bytes += size
+                return None, what
         extra = b""
         map_ = content.segments(fd, st)
         if map_ is not None:
@@ -62,13 +68,21 @@ class TarWriter(TreeWriter):
             padded, error = _copy_segments(frames, fd, map_, size, digest.update)
         if kept and self.copy is not None:
             self.copy.end(frames.frame)
-        if upon is None and stored % _BLOCK:
-            frames.write(_END[: -stored % _BLOCK])
+        if upon is None and stored % BLOCK:
+            frames.write(_END[: -stored % BLOCK])
         where = (
             b"" if not stored else b',"%s":["%s",%d,%d,%d]' % (b"delta" if upon else b"bytes", self._id, frame, offset, stored)
         )
         what = b'%s%s%s,"sha256":"%s"' % (where, upon.field if upon else b"", extra, digest.hexdigest().encode("ascii"))
         return self._add_file(path, fd, st, xattrs, what, padded, error), what
+
+    def _is_plain(self, st: os.stat_result) -> bool:
+        """Whether a file has no holes and is too small for deltas and for copies that are kept."""
+        return (
+            st.st_blocks * 512 >= st.st_size
+            and (self.deltas is None or st.st_size < self.deltas.least)
+            and (self.copy is None or st.st_size < self.copy.least)
+        )
 
     def link(self, path: bytes, fd: int, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:
         self._put(header(path, b"1", st, 0, target))
@@ -102,13 +116,13 @@ def header(
 ) -> bytes:  # fmt: skip
     """The header blocks of an entry: ustar, after a pax extended header where one is needed."""
     mtime = st.st_mtime_ns // 1_000_000_000
+    prefix, name = ustar.split(path)
     if (
-        len(path) <= 100 and len(link) <= 100 and size < _OCTAL_SIZE and st.st_uid < _OCTAL_ID and st.st_gid < _OCTAL_ID
-        and 0 <= mtime < _OCTAL_SIZE and path.isascii() and link.isascii() and not xattrs and not records
+        name is not None and len(link) <= 100 and size < OCTAL_SIZE and st.st_uid < OCTAL_ID and st.st_gid < OCTAL_ID
+        and 0 <= mtime < OCTAL_SIZE and path.isascii() and link.isascii() and not xattrs and not records
     ):  # fmt: skip
-        return _ustar(path, b"", letter, st.st_mode & 0o7777, st.st_uid, st.st_gid, size, mtime, link, st.st_rdev)
+        return ustar.block(name, prefix, letter, st.st_mode & 0o7777, st.st_uid, st.st_gid, size, mtime, link, st.st_rdev)
     pax = list(records) + _xattr_records(xattrs or {})
-    prefix, name = _split(path)
     if name is None or not (path.isascii() or _binary(path)):
         # First, so that GNU.sparse.name, which is the true one, has the last word in every reader.
         pax = _text_record(b"path", path) + pax
@@ -117,61 +131,20 @@ def header(
         pax += _text_record(b"linkpath", link)
         link = link[:100]
     uid, gid = st.st_uid, st.st_gid
-    if uid >= _OCTAL_ID:
+    if uid >= OCTAL_ID:
         pax.append((b"uid", b"%d" % uid))
         uid = 0
-    if gid >= _OCTAL_ID:
+    if gid >= OCTAL_ID:
         pax.append((b"gid", b"%d" % gid))
         gid = 0
-    if size >= _OCTAL_SIZE:
+    if size >= OCTAL_SIZE:
         pax.append((b"size", b"%d" % size))
         size = 0
-    if not 0 <= mtime < _OCTAL_SIZE:
+    if not 0 <= mtime < OCTAL_SIZE:
         pax.append((b"mtime", b"%d" % mtime))
         mtime = 0
-    plain = _ustar(name, prefix, letter, st.st_mode & 0o7777, uid, gid, size, mtime, link, st.st_rdev)
+    plain = ustar.block(name, prefix, letter, st.st_mode & 0o7777, uid, gid, size, mtime, link, st.st_rdev)
     return _pax(pax) + plain if pax else plain
-
-
-def _ustar(
-    name: bytes, prefix: bytes, letter: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, link: bytes, rdev: int
-) -> bytes:
-    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
-    if link or prefix or letter in b"34":
-        tail = letter + link.ljust(100, b"\0") + _owner(uid, gid) + _device(letter, rdev) + prefix.ljust(167, b"\0")
-        total = sum(tail)
-    else:
-        tail, total = _tail(letter, uid, gid)
-    return b"%s%06o\0 %s" % (head, sum(head) + total + _SPACES, tail)
-
-
-@functools.lru_cache(maxsize=1024)
-def _tail(letter: bytes, uid: int, gid: int) -> t.Tuple[bytes, int]:
-    """What follows the checksum in most headers, and its sum."""
-    tail = letter + bytes(100) + _owner(uid, gid) + _device(letter, 0) + bytes(167)
-    return tail, sum(tail)
-
-
-@functools.lru_cache(maxsize=1024)
-def _owner(uid: int, gid: int) -> bytes:
-    names = [name.encode("utf-8", "replace")[:31].ljust(32, b"\0") for name in (user_name(uid), group_name(gid))]
-    return b"ustar\00000" + b"".join(names)
-
-
-def _device(letter: bytes, rdev: int) -> bytes:
-    if letter in b"34":
-        return b"%07o\0%07o\0" % (os.major(rdev), os.minor(rdev))
-    return b"0000000\0" * 2
-
-
-def _split(path: bytes) -> t.Tuple[bytes, t.Optional[bytes]]:
-    """Split a path into ustar's prefix (155 bytes) and name (100); the name is None when it does not fit."""
-    if len(path) <= 100:
-        return b"", path
-    cut = path.find(b"/", len(path) - 101, 156)
-    if cut <= 0 or cut > 155 or cut == len(path) - 1:
-        return b"", None
-    return path[:cut], path[cut + 1 :]
 
 
 def _binary(data: bytes) -> bool:
@@ -198,8 +171,8 @@ def _record(keyword: bytes, value: bytes) -> bytes:
 
 def _pax(records: t.Sequence[t.Tuple[bytes, bytes]]) -> bytes:
     data = b"".join([_record(k, v) for k, v in records])
-    plain = _ustar(b"././@PaxHeader", b"", b"x", 0o644, 0, 0, len(data), 0, b"", 0)
-    return plain + data + bytes(-len(data) % _BLOCK)
+    plain = ustar.block(b"././@PaxHeader", b"", b"x", 0o644, 0, 0, len(data), 0, b"", 0)
+    return plain + data + bytes(-len(data) % BLOCK)
 
 
 def _xattr_records(xattrs: Xattrs) -> t.List[t.Tuple[bytes, bytes]]:
@@ -233,7 +206,7 @@ def _sparse_header(path: bytes, st: os.stat_result, map_: t.Sequence[t.Tuple[int
     if not rows or sum(rows[-1]) < st.st_size:
         rows.append((st.st_size, 0))  # the file ends in a hole
     text = b"%d\n" % len(rows) + b"".join([b"%d\n%d\n" % row for row in rows])
-    text += bytes(-len(text) % _BLOCK)
+    text += bytes(-len(text) % BLOCK)
     folder, _slash, name = path.rpartition(b"/")
     records = [
         *([(b"hdrcharset", b"BINARY")] if _binary(path) else []),

@@ -141,11 +141,8 @@ class TreeWriter:
             flags = b',"padded":%d' % padded
         if changed:
             flags += b',"changed":true'
-        if is_young(st, time.time_ns()):
-            flags += b',"young":true'
+        self._add(path, b"file", st, b"", xattrs, content + flags)
         self.bytes += st.st_size
-        more = xattrs_field(xattrs) if xattrs else b""
-        self._index.add(path, b"%s%s%s%s}\n" % (state(path, b"file", st), more, content, flags))
         if error:
             return "file-unreadable"
         return "file-changed" if changed or padded else None
@@ -172,4 +169,5 @@ class TreeWriter:
         self, path: bytes, kind: bytes, st: os.stat_result, more: bytes, xattrs: Xattrs, content: bytes = b""
     ) -> None:  # fmt: skip
         young = b',"young":true' if is_young(st, time.time_ns()) else b""
-        self._index.add(path, b"%s%s%s%s}\n" % (state(path, kind, st, more), xattrs_field(xattrs), content, young))
+        attributes = xattrs_field(xattrs) if xattrs else b""
+        self._index.add(path, b"%s%s%s%s}\n" % (state(path, kind, st, more), attributes, content, young))
