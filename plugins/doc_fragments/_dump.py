@@ -97,7 +97,7 @@ options:
         type: str
       password_credential:
         description:
-          - The same, read from this credential of the systemd unit that runs the job.
+          - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
         type: str
       tls:
         description:
@@ -187,7 +187,7 @@ options:
         type: str
       password_credential:
         description:
-          - The same, read from this credential of the systemd unit that runs the job.
+          - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
         type: str
       sslmode:
         description:
@@ -336,7 +336,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           sslmode:
             description:
@@ -504,7 +504,7 @@ options:
         type: str
       service_account_credential:
         description:
-          - The same, read from this credential of the systemd unit that runs the job.
+          - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
         type: str
       emulator_host:
         description:
@@ -554,7 +554,7 @@ options:
         type: str
       password_credential:
         description:
-          - The same, read from this credential of the systemd unit that runs the job.
+          - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
         type: str
       tls:
         description:
@@ -661,7 +661,7 @@ options:
             type: str
           value_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
       on_empty:
         description:

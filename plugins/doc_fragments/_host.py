@@ -160,7 +160,7 @@ options:
             type: str
           app_secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           refresh_token:
             description:
@@ -176,7 +176,7 @@ options:
             type: str
           refresh_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           path:
             description:
@@ -243,7 +243,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           path:
             description:
@@ -313,7 +313,7 @@ options:
             type: str
           client_secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           refresh_token:
             description:
@@ -329,7 +329,7 @@ options:
             type: str
           refresh_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           service_account:
             description:
@@ -346,7 +346,7 @@ options:
             type: str
           service_account_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           subject:
             description:
@@ -421,7 +421,7 @@ options:
             type: str
           config_password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           program:
             description:
@@ -475,7 +475,7 @@ options:
             type: str
           access_key_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           secret_key:
             description:
@@ -491,7 +491,7 @@ options:
             type: str
           secret_key_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           session_token:
             description:
@@ -507,7 +507,7 @@ options:
             type: str
           session_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           profile:
             description:
@@ -629,7 +629,7 @@ options:
             type: str
           passphrase_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           password:
             description:
@@ -645,7 +645,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           agent:
             description:
@@ -849,7 +849,7 @@ options:
                 type: str
               password_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               sslmode:
                 description:
@@ -999,7 +999,7 @@ options:
                     type: str
                   password_credential:
                     description:
-                      - The same, read from this credential of the systemd unit that runs the job.
+                      - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                     type: str
                   sslmode:
                     description:
@@ -1263,7 +1263,7 @@ options:
                 type: str
               service_account_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               emulator_host:
                 description:
@@ -1325,7 +1325,7 @@ options:
                 type: str
               password_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               tls:
                 description:
@@ -1433,7 +1433,7 @@ options:
                     type: str
                   value_credential:
                     description:
-                      - The same, read from this credential of the systemd unit that runs the job.
+                      - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                     type: str
               on_empty:
                 description:
@@ -1505,7 +1505,7 @@ options:
                 type: str
               password_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               tls:
                 description:
@@ -1617,7 +1617,7 @@ options:
             type: str
           passphrase_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
       retention:
         description:
@@ -2057,7 +2057,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           ca_file:
             description:
@@ -2087,7 +2087,7 @@ options:
             type: str
           url_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           secret:
             description:
@@ -2103,7 +2103,7 @@ options:
             type: str
           secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           authorization:
             description:
@@ -2119,7 +2119,7 @@ options:
             type: str
           authorization_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           ca_file:
             description:
@@ -2150,7 +2150,7 @@ options:
             type: str
           urls_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
       healthcheck:
         description:
@@ -2172,7 +2172,7 @@ options:
             type: str
           url_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           ca_file:
             description:

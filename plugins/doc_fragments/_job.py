@@ -179,7 +179,7 @@ options:
                 type: str
               password_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               sslmode:
                 description:
@@ -329,7 +329,7 @@ options:
                     type: str
                   password_credential:
                     description:
-                      - The same, read from this credential of the systemd unit that runs the job.
+                      - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                     type: str
                   sslmode:
                     description:
@@ -593,7 +593,7 @@ options:
                 type: str
               service_account_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               emulator_host:
                 description:
@@ -655,7 +655,7 @@ options:
                 type: str
               password_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               tls:
                 description:
@@ -763,7 +763,7 @@ options:
                     type: str
                   value_credential:
                     description:
-                      - The same, read from this credential of the systemd unit that runs the job.
+                      - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                     type: str
               on_empty:
                 description:
@@ -835,7 +835,7 @@ options:
                 type: str
               password_credential:
                 description:
-                  - The same, read from this credential of the systemd unit that runs the job.
+                  - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
                 type: str
               tls:
                 description:
@@ -947,7 +947,7 @@ options:
             type: str
           passphrase_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
       retention:
         description:
@@ -1453,7 +1453,7 @@ options:
             type: str
           app_secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           refresh_token:
             description:
@@ -1469,7 +1469,7 @@ options:
             type: str
           refresh_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           path:
             description:
@@ -1536,7 +1536,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           path:
             description:
@@ -1606,7 +1606,7 @@ options:
             type: str
           client_secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           refresh_token:
             description:
@@ -1622,7 +1622,7 @@ options:
             type: str
           refresh_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           service_account:
             description:
@@ -1639,7 +1639,7 @@ options:
             type: str
           service_account_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           subject:
             description:
@@ -1714,7 +1714,7 @@ options:
             type: str
           config_password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           program:
             description:
@@ -1768,7 +1768,7 @@ options:
             type: str
           access_key_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           secret_key:
             description:
@@ -1784,7 +1784,7 @@ options:
             type: str
           secret_key_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           session_token:
             description:
@@ -1800,7 +1800,7 @@ options:
             type: str
           session_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           profile:
             description:
@@ -1922,7 +1922,7 @@ options:
             type: str
           passphrase_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           password:
             description:
@@ -1938,7 +1938,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           agent:
             description:
@@ -2070,7 +2070,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           ca_file:
             description:
@@ -2100,7 +2100,7 @@ options:
             type: str
           url_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           secret:
             description:
@@ -2116,7 +2116,7 @@ options:
             type: str
           secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           authorization:
             description:
@@ -2132,7 +2132,7 @@ options:
             type: str
           authorization_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           ca_file:
             description:
@@ -2163,7 +2163,7 @@ options:
             type: str
           urls_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
       healthcheck:
         description:
@@ -2185,7 +2185,7 @@ options:
             type: str
           url_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           ca_file:
             description:

@@ -44,7 +44,7 @@ options:
             type: str
           app_secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           refresh_token:
             description:
@@ -60,7 +60,7 @@ options:
             type: str
           refresh_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           path:
             description:
@@ -127,7 +127,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           path:
             description:
@@ -197,7 +197,7 @@ options:
             type: str
           client_secret_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           refresh_token:
             description:
@@ -213,7 +213,7 @@ options:
             type: str
           refresh_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           service_account:
             description:
@@ -230,7 +230,7 @@ options:
             type: str
           service_account_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           subject:
             description:
@@ -305,7 +305,7 @@ options:
             type: str
           config_password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           program:
             description:
@@ -359,7 +359,7 @@ options:
             type: str
           access_key_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           secret_key:
             description:
@@ -375,7 +375,7 @@ options:
             type: str
           secret_key_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           session_token:
             description:
@@ -391,7 +391,7 @@ options:
             type: str
           session_token_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           profile:
             description:
@@ -512,7 +512,7 @@ options:
             type: str
           passphrase_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           password:
             description:
@@ -528,7 +528,7 @@ options:
             type: str
           password_credential:
             description:
-              - The same, read from this credential of the systemd unit that runs the job.
+              - The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).
             type: str
           agent:
             description:

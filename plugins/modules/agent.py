@@ -45,6 +45,14 @@ options:
         Libraries then come from it alone. C(pip download) on another machine fills it.
       - Default is to fetch them; what was fetched is kept for a day for other hosts, and used for longer when none can be.
     type: path
+  secrets:
+    description:
+      - Where secrets go that stand in the options themselves. With V(job_file) into the job file, which only its owner can read.
+        With V(systemd) each becomes a credential, encrypted for this very host, in C(/etc/credstore.encrypted), and the job file
+        names it. Needs root and systemd 250 or newer. The module M(fleet.backup.schedule) has systemd hand them to the jobs.
+    type: str
+    choices: [job_file, systemd]
+    default: job_file
   state:
     description:
       - With V(absent), schedules, command, job files and state are removed. Backups stay.
@@ -142,6 +150,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         **SPEC,
         "libraries": {"type": "str", "choices": ["private", "report"], "default": "report"},
         "wheel_dir": {"type": "path"},
+        "secrets": {"type": "str", "choices": ["job_file", "systemd"], "default": "job_file", "no_log": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "library_dir": {"type": "path"},
         "program": {"type": "path"},

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -38,21 +40,47 @@ class Fleet:
         hosts = {"all": {"hosts": {"web1.example.org": {**self.variables, **more}}}}
         self.inventory.write_text(yaml.safe_dump(hosts))
 
-    def play(self, name, *options):
+    def play(self, name, *options, **variables):
         """Run a playbook; return its recap for the host."""
-        done = self.ansible.playbook_over_ssh("-i", self.inventory, ROOT / "playbooks" / (name + ".yml"), *options)
+        more = [word for item in variables.items() for word in ("-e", "%s=%s" % item)]
+        index = {"PIP_INDEX_URL": "http://127.0.0.1:9/"} if "agent_wheel_dir" in variables else {}
+        playbook = ROOT / "playbooks" / (name + ".yml")
+        done = self.ansible.playbook_over_ssh("-i", self.inventory, playbook, *options, *more, **index)
         assert done.returncode == 0, done.stdout + done.stderr
         self.output = done.stdout + done.stderr
         recap = re.search(r"web1\.example\.org +: (.*)", done.stdout).group(1)
         return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", recap)}
 
+    def fact(self):
+        """``ansible_local.fleet_backup``, as plays have it."""
+        words = ["all", "-i", self.inventory, "-m", "ansible.builtin.setup", "-a", "gather_subset=!all,!min,local"]
+        done = self.ansible.run("ansible", *words, check=True, ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
+        facts = json.loads(done.stdout.partition("=>")[2])["ansible_facts"]
+        return facts["ansible_local"]["fleet_backup"]
+
+
+@pytest.fixture(scope="module")
+def machine(host_image):
+    with Host() as host:
+        host.run("mkdir", "-p", "/srv/app")
+        host.write("/srv/app/page.html", "hello")
+        yield host
+
 
 @pytest.fixture
-def fleet(host_image, tmp_path):
-    with Host() as host:
-        host.run("mkdir", "-p", "/srv/app", "/var/backups/fleet")
-        host.write("/srv/app/page.html", "hello")
-        yield Fleet(tmp_path, host)
+def fleet(machine, tmp_path):
+    """One host, on which nothing is installed."""
+    machine.run("sh", "-c", "rm -rf /var/backups/fleet /etc/fleet-backup; mkdir /var/backups/fleet")
+    return Fleet(tmp_path, machine)
+
+
+def wheels(folder):
+    """A folder with what the host needs, and has not from its distribution."""
+    filled = folder / "wheels"
+    for_host = ["--python-version", "3.11", "--platform", "manylinux2014_%s" % platform.machine(), "--only-binary=:all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *for_host]
+    subprocess.run([*command, "--dest", str(filled), "backports.zstd"], check=True)
+    return filled
 
 
 def variables(path="/var/backups/fleet", **job):
@@ -73,7 +101,7 @@ def variables(path="/var/backups/fleet", **job):
     }
 
 
-def test_deploy_twice_change_and_undeploy(fleet):
+def test_deploy_twice_change_and_undeploy(fleet, tmp_path):
     host = fleet.host
     fleet.describe(**variables())
     planned = fleet.play("deploy", "--check", "--diff")
@@ -81,12 +109,10 @@ def test_deploy_twice_change_and_undeploy(fleet):
     assert SECRET not in fleet.output
     assert host.run("test", "-e", "/etc/fleet-backup", check=False).returncode == 1
 
-    first = fleet.play("deploy", "--diff", "-vvv")
+    # The libraries come from a folder of the controller alone: there is no index that it could ask.
+    first = fleet.play("deploy", "--diff", "-vvv", agent_wheel_dir=wheels(tmp_path))
     assert first["ok"] + first["changed"] <= 12
     assert SECRET not in fleet.output
-    second = fleet.play("deploy")
-    assert second["changed"] == 0
-    assert second["ok"] <= 8
     assert host.run("stat", "-c", "%a %U", "/etc/fleet-backup/jobs.json").stdout.split() == ["600", "root"]
     written = json.loads(host.run("cat", "/etc/fleet-backup/jobs.json").stdout)
     assert written["jobs"] == variables()["fleet_backup_jobs__web"]
@@ -100,41 +126,68 @@ def test_deploy_twice_change_and_undeploy(fleet):
     assert (taken["outcome"], taken["warnings"]) == ("success", [])
     assert taken["components"][0]["stored"]
     assert host.fleet_backup("schedule", "list")["schedules"][0]["state"] == "active"
-    fact = json.loads(host.run("/etc/ansible/facts.d/fleet_backup.fact").stdout)
+    fact = fleet.fact()
     assert (fact["healthy"], fact["jobs"][0]["last_backup"]) == (True, taken["id"])
 
-    # What people did on the host stays; what the inventory says is changed; what is only shown is not.
+    # A second time changes nothing, whatever people set on the host; what the inventory says is changed, unless it is only shown.
     host.fleet_backup("schedule", "set", "app", "daily", "--at", "03:00")
     local = host.run("cat", "/etc/fleet-backup/conf.d/local.json").stdout
+    second = fleet.play("deploy")
+    assert second["changed"] == 0
+    assert second["ok"] <= 8
     fleet.describe(**variables(max_age="2h"))
     shown = fleet.play("deploy", "--check", "--diff")
     assert shown["changed"] == 1
     assert '"max_age": "2h"' in fleet.output
     assert fleet.play("deploy")["changed"] == 1
     assert host.run("cat", "/etc/fleet-backup/conf.d/local.json").stdout == local
-    assert fleet.play("deploy")["changed"] == 0
     (row,) = host.fleet_backup("schedule", "list")["schedules"]
     assert (row["state"], row["origin"]) == ("active", "conf.d/local.json, instead of jobs.json")
 
     assert fleet.play("undeploy")["changed"] == 1
     assert fleet.play("undeploy")["changed"] == 0
-    left = host.run(
-        "sh", "-c", "ls -d /etc/fleet-backup /usr/local/*/fleet-backup /var/lib/fleet-backup; ls /etc/systemd/system", check=False
-    )
-    assert "fleet-backup" not in left.stdout
+    kept = "-path /proc -o -path /sys -o -path /run -o -path /var/backups"
+    assert host.run("sh", "-c", "find / \\( %s \\) -prune -o -iname '*fleet?backup*' -print" % kept).stdout == ""
     assert host.run("ls", "/var/backups/fleet/web1.example.org/app").stdout
 
 
-def test_an_interpreter_that_is_gone_is_told_and_another_one_used(fleet):
+def test_secrets_are_credentials_that_systemd_hands_to_the_jobs(fleet):
     host = fleet.host
     host.run("cp", "/usr/bin/python3.11", "/opt/python")
-    fleet.describe(agent_interpreter="/opt/python", **variables())
-    fleet.play("deploy")
+    # As on every host but a container: systemd mounts what it hands over where services see it.
+    host.run("mount", "--make-rshared", "/")
+    token = {
+        "name": "token", "command": {"command": ["printenv", "TOKEN"], "environment": [{"name": "TOKEN", "value": SECRET}]},
+    }  # fmt: skip
+    handed = {"before": [{"command": ["sh", "-c", "ls -1 $CREDENTIALS_DIRECTORY > /srv/handed"]}]}
+    fleet.describe(agent_interpreter="/opt/python", agent_secrets="systemd", **variables(sources=[token], hooks=handed))
+    fleet.play("deploy", "--diff", "-vvv")
+    assert SECRET not in fleet.output
+    assert SECRET not in host.run("sh", "-c", "cat /etc/fleet-backup/*.json /etc/credstore.encrypted/*").stdout
+    names = ["fleet-backup.jobs.app.sources.token.command.environment.TOKEN.value", "fleet-backup.notifiers.hook.webhook.url"]
+    assert host.run("ls", "/etc/credstore.encrypted").stdout.split() == names
+    assert fleet.play("deploy")["changed"] == 0
+    assert host.fleet_backup("schedule", "test", "app", "daily")["schedules"][0]["outcome"] == "success"
+    assert host.run("cat", "/srv/handed").stdout.split() == names
+    failed = host.run("systemctl", "cat", "fleet-backup-failed@app.daily.service").stdout
+    assert all(name in failed for name in names)
+
+    # By hand there is no unit; root can read them nevertheless, others are told how.
+    assert host.run("fleet-backup", "cat", "latest", "token", "--job", "app").stdout == SECRET + "\n"
+    host.run("cp", "-r", "/etc/fleet-backup", "/srv/ops")
+    host.run("chown", "-R", "ops", "/srv/ops")
+    told = host.run("fleet-backup", "notify", "test", "--config", "/srv/ops", user="ops", check=False)
+    assert "systemd-run --pipe --wait -p LoadCredentialEncrypted=%s:/etc/credstore.encrypted/" % names[1] in told.stderr
+
+    # An interpreter that is gone is told, and another one used.
     assert host.run("fleet-backup", "version").stderr == ""
     host.run("rm", "/opt/python")
     done = host.run("fleet-backup", "version")
     assert "/opt/python is gone" in done.stderr
     assert done.stdout
+
+    assert fleet.play("undeploy")["changed"] == 1
+    assert host.run("ls", "/etc/credstore.encrypted").stdout == ""
 
 
 def test_a_user_without_root(fleet):

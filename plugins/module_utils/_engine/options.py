@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .errors import ConfigurationError
 from .names import HOST_RULE, NAME_RULE, is_host, is_name
-from .secret import WAYS
+from .secret import WAYS, is_credential
 from .secret import given as given_secret
 
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)\Z")
@@ -86,6 +86,46 @@ def redacted(value: t.Mapping[str, t.Any], options: t.Sequence[Option], drivers:
             if isinstance(shown.get(name), dict):
                 shown[name] = redacted(shown[name], _registry(drivers).load(name).OPTIONS)
     return shown
+
+
+def taken_out(
+    value: t.Mapping[str, t.Any], options: t.Sequence[Option], place: str, drivers: str = ""
+) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, str]]:
+    """``value`` with every secret that stands in it named as a credential instead, and these secrets by the credential's name.
+
+    ``place``: what the names begin with.
+    """
+    left, secrets = dict(value), {}
+
+    def descend(name: str, given: t.Any, inner: t.Sequence[Option], registry: str) -> t.Any:
+        if not isinstance(given, dict):
+            return given
+        rest, found = taken_out(given, inner, "%s.%s" % (place, name), registry)
+        secrets.update(found)
+        return rest
+
+    for option in options:
+        given = left.get(option.name)
+        if option.secret and isinstance(given, str):
+            credential = "%s.%s" % (place, option.name)
+            left[option.name + "_credential"] = credential
+            secrets[credential] = left.pop(option.name)
+        elif option.type == "dict":
+            left[option.name] = descend(option.name, given, option.options, option.drivers)
+        elif option.elements == "dict" and isinstance(given, list):
+            left[option.name] = [
+                descend("%s.%s" % (option.name, _label(item, n)), item, option.options, option.drivers)
+                for n, item in enumerate(given)
+            ]
+    for name in _registry(drivers).NAMES if drivers else ():
+        if name in left:
+            left[name] = descend(name, left[name], _registry(drivers).load(name).OPTIONS, "")
+    return {key: item for key, item in left.items() if item is not None}, secrets
+
+
+def _label(item: t.Any, number: int) -> str:
+    name = item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) and is_credential(name) else str(number)
 
 
 def shortened(value: t.Mapping[str, t.Any], options: t.Sequence[Option], drivers: str = "") -> t.Dict[str, t.Any]:

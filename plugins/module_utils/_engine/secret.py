@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from .errors import ConfigurationError
@@ -12,8 +13,16 @@ from .errors import ConfigurationError
 WAYS = {
     "file": "The same, read from this file.",
     "env": "The same, read from this environment variable.",
-    "credential": "The same, read from this credential of the systemd unit that runs the job.",
+    "credential": "The same, from this credential of systemd, in C(/etc/credstore) or C(/etc/credstore.encrypted).",
 }
+
+
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,254}\Z")
+
+
+def is_credential(name: str) -> bool:
+    """Whether a credential can be called so: it is the name of a file, and stands in a unit."""
+    return bool(_CREDENTIAL.match(name))
 
 
 class Secret:
@@ -35,13 +44,11 @@ class Secret:
             return value
         path = self._text
         if self._way == "credential":
-            folder = os.environ.get("CREDENTIALS_DIRECTORY")
-            if not folder:
-                raise ConfigurationError(
-                    "%s: there are no credentials: this process was not started by a systemd unit with LoadCredential"
-                    % self._place
-                )
-            path = os.path.join(folder, path)
+            path = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), path)
+            if not os.path.isabs(path) or not os.path.exists(path):
+                from .credentials import read
+
+                return read(self._text, self._place)
         try:
             with open(path, encoding="utf-8") as file:
                 return file.read().rstrip("\r\n")
@@ -58,6 +65,11 @@ class Secret:
         """How it is given: ``value``, or one of WAYS."""
         return self._way
 
+    @property
+    def credential(self) -> t.Optional[str]:
+        """The name of the credential that it is; None when it is given otherwise."""
+        return self._text if self._way == "credential" else None
+
     def __repr__(self) -> str:
         return "<secret>" if self._way == "value" else "<secret from %s %s>" % (self._way, self._text)
 
@@ -71,6 +83,8 @@ def given(value: t.Mapping[str, t.Any], name: str, place: str, problems: t.List[
             continue
         if not isinstance(text, str) or not text:
             problems.append("%s%s: must be a text that is not empty" % (place, key))
+        elif way == "credential" and not is_credential(text):
+            problems.append("%s%s: %r is no name of a credential: letters, digits, and _ . @ -" % (place, key, text))
         else:
             found.append((key, Secret(way, text, place + key)))
     if len(found) > 1:

@@ -33,6 +33,7 @@ def run(params: Params, check_mode: bool) -> InstallResult:
         command=params["command"] or _running(params["sha256"]),
         wheels=params["wheels"],
         interpreter=params["interpreter"],
+        as_credentials=params["secrets"] == "systemd",
         dry_run=check_mode,
     )
 

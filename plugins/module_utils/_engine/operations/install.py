@@ -9,6 +9,7 @@
     <library>/python/<tag>/           libraries for exactly that interpreter (``cpython-311``), put first on its path
     <program>                         a launcher with an absolute interpreter
     <config>/jobs.json                0600; conf.d/local.json beside it is the host's own and never touched
+    /etc/credstore.encrypted/fleet-backup.*   secrets, where they are to be credentials of systemd and no lines of that file
 
 Each file is replaced in one step, the link last, so that a run that begins meanwhile finds the old command or the new one.
 """
@@ -16,6 +17,7 @@ Each file is replaced in one step, the link last, so that a run that begins mean
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -26,13 +28,14 @@ from dataclasses import dataclass, field
 
 from .. import VERSION
 from ..bytecode import with_bytecode
+from ..credentials import ENCRYPTED, PREFIX, check_host, forget, holds, keep, kept
 from ..errors import ConfigurationError, FleetBackupError
 from ..installed import library_folder, private_libraries
 from ..job import Config, parse_config
 from ..job_files import DEPLOYED, JobFiles, load_config
 from ..job_options import CONFIG
 from ..libraries import missing, needed
-from ..options import redacted, shortened
+from ..options import redacted, shortened, taken_out
 from ..private import private_folder
 from ..replacement import Replacement
 from ..result import Result
@@ -127,22 +130,27 @@ class InstallResult(Result):
 
 def install(
     description: t.Mapping[str, t.Any], sha256: str, places: Places, *, command: t.Optional[str] = None,
-    wheels: t.Sequence[str] = (), interpreter: t.Optional[str] = None, dry_run: bool = False,
+    wheels: t.Sequence[str] = (), interpreter: t.Optional[str] = None, as_credentials: bool = False, dry_run: bool = False,
 ) -> InstallResult:  # fmt: skip
     """Make a host run this version with these jobs.
 
     ``description``: the whole configuration; ``sha256``: that of the command, which lies at the path ``command`` unless the host
-    has it; ``wheels``: paths of libraries to unpack for ``interpreter`` (default: the running one).
+    has it; ``wheels``: paths of libraries to unpack for ``interpreter`` (default: the running one); ``as_credentials``: secrets
+    that stand in the description become credentials of systemd instead of lines of the job file.
     """
     result = InstallResult("install", description.get("host"), dry_run=dry_run, program=places.program)
     result.begin()
     try:
-        config = parse_config(description)
+        parse_config(description)
+        if as_credentials:
+            check_host()
         # What people set on the host must go with it, or no job would run any more.
-        JobFiles(places.config, shortened(description, CONFIG)).config()
+        given = shortened(description, CONFIG)
+        config = JobFiles(places.config, given).config()
         result.version = "%s-%s" % (VERSION, sha256[:8])
         result.python = _python()
-        _Install(places, result, config, interpreter or _interpreter()).carry_out(description, command, wheels)
+        new, secrets = taken_out(given, CONFIG, _credentials_of(places)) if as_credentials else (given, {})
+        _Install(places, result, config, interpreter or _interpreter()).carry_out(new, secrets, command, wheels)
     except FleetBackupError as error:
         result.fail(error)
     except OSError as error:
@@ -168,6 +176,11 @@ def uninstall(places: Places, *, dry_run: bool = False) -> InstallResult:
                 result.changed = True
                 if not dry_run:
                     _remove(path)
+        for name in kept(_credentials_of(places)):
+            result.before[os.path.join(ENCRYPTED, name)] = "there"
+            result.changed = True
+            if not dry_run:
+                forget(name)
         if IS_WINDOWS and not dry_run and os.path.basename(os.path.dirname(places.config)) == "fleet-backup":
             _remove_data(os.path.dirname(places.config))
     except FleetBackupError as error:
@@ -185,7 +198,14 @@ class _Install:
         self._config = config
         self._interpreter = interpreter
 
-    def carry_out(self, description: t.Mapping[str, t.Any], command: t.Optional[str], wheels: t.Sequence[str]) -> None:
+    def carry_out(
+        self,
+        description: t.Mapping[str, t.Any],
+        secrets: t.Mapping[str, str],
+        command: t.Optional[str],
+        wheels: t.Sequence[str],
+    ) -> None:
+        """``description``: what the job file is to hold; ``secrets``: the credentials that it names."""
         places, result = self._places, self._result
         folder = os.path.join(places.library, "versions", result.version)
         target = os.path.join(folder, _COMMAND)
@@ -201,7 +221,9 @@ class _Install:
         if not result.needs_command:
             self._compile(target, os.path.join(folder, _COMPILED))
         self._libraries(wheels)
+        self._keep(secrets)
         self._jobs(description)
+        self._forget_credentials(secrets)
         if result.needs_command:
             return
         if IS_WINDOWS:
@@ -252,9 +274,22 @@ class _Install:
         finally:
             sys.path.remove(own)
 
-    def _jobs(self, description: t.Mapping[str, t.Any]) -> None:
+    def _keep(self, secrets: t.Mapping[str, str]) -> None:
+        for name, secret in secrets.items():
+            if not holds(name, secret):
+                self._note(os.path.join(ENCRYPTED, name), "", "(secret)")
+                if not self._result.dry_run:
+                    keep(name, secret)
+
+    def _forget_credentials(self, secrets: t.Container[str]) -> None:
+        for name in kept(_credentials_of(self._places)):
+            if name not in secrets:
+                self._note(os.path.join(ENCRYPTED, name), "there", "")
+                if not self._result.dry_run:
+                    forget(name)
+
+    def _jobs(self, new: t.Mapping[str, t.Any]) -> None:
         places, path = self._places, os.path.join(self._places.config, DEPLOYED)
-        new = shortened(description, CONFIG)
         try:
             with open(path, encoding="utf-8") as file:
                 old: t.Any = json.load(file)
@@ -262,7 +297,7 @@ class _Install:
             old = None
         if old == new:
             return
-        show = (redacted(value, CONFIG) if isinstance(value, dict) else {} for value in (old, new))
+        show = (redacted(value, CONFIG) if isinstance(value, t.Mapping) else {} for value in (old, new))
         before, after = (json.dumps(value, indent=2, sort_keys=True) + "\n" if value else "" for value in show)
         # A secret that changed shows as a change, and no more.
         self._note(path, before, after if after != before else after + "(a secret has changed)\n")
@@ -320,6 +355,13 @@ class _Install:
     def _note(self, path: str, before: str, after: str) -> None:
         self._result.before[path], self._result.after[path] = before, after
         self._result.changed = True
+
+
+def _credentials_of(places: Places) -> str:
+    """What the names of this installation's credentials begin with: there may be others on the host."""
+    if places.config == default_places().config:
+        return PREFIX
+    return "%s-%s" % (PREFIX, hashlib.sha256(os.fsencode(places.config)).hexdigest()[:8])
 
 
 def _remove_schedules(config: Config, places: Places, result: InstallResult) -> None:

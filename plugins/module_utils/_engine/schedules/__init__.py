@@ -41,7 +41,10 @@ def available() -> t.List[str]:
 
 @dataclass(frozen=True)
 class Planned:
-    """One schedule as a scheduler is to have it. ``title``: what it does; ``command``: the program and its arguments."""
+    """One schedule as a scheduler is to have it. ``title``: what it does; ``command``: the program and its arguments.
+
+    ``credentials``: names of those of systemd that its job needs.
+    """
 
     job: str
     name: str
@@ -49,6 +52,7 @@ class Planned:
     calendar: Calendar
     timezone: t.Optional[str]
     command: t.Tuple[str, ...]
+    credentials: t.FrozenSet[str] = frozenset()
 
     @property
     def key(self) -> str:

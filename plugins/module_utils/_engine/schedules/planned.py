@@ -114,7 +114,8 @@ def planned(config: Config, job: Job, command: t.Sequence[str]) -> t.List[Planne
         name = schedule["name"]
         calendar = calendar_of(schedule, stagger(config.host, job.name, name, schedule["splay"]))
         words = (*command, "schedule", "run", job.name, name)
-        found.append(Planned(job.name, name, _title(job, schedule), calendar, schedule["timezone"], words))
+        title, credentials = _title(job, schedule), _credentials(config, job)
+        found.append(Planned(job.name, name, title, calendar, schedule["timezone"], words, credentials))
     return found
 
 
@@ -125,6 +126,14 @@ def stagger(host: str, job: str, name: str, seconds: int) -> int:
         return 0
     digest = hashlib.sha256(("%s/%s/%s" % (host, job, name)).encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") % (minutes + 1)
+
+
+def _credentials(config: Config, job: Job) -> t.FrozenSet[str]:
+    from ..credentials import named_in
+
+    stores = [config.store(name).options for name in job.stores]
+    notifiers = [config.notifier(name).options for name in job.notify]
+    return frozenset(named_in([job.sources, job.encryption, stores, notifiers]))
 
 
 def _usual_tag(schedule: t.Mapping[str, t.Any]) -> str:

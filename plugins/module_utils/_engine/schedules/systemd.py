@@ -10,6 +10,7 @@ import os
 import shutil
 import typing as t
 
+from ..credentials import unit_lines
 from ..errors import ScheduleError
 from ..process import Finished, run
 from ..replacement import Replacement
@@ -32,7 +33,7 @@ OnFailure={failed}{key}.service
 [Service]
 Type=oneshot
 ExecStart={command}
-# 3: it succeeded, with warnings.
+{credentials}# 3: it succeeded, with warnings.
 SuccessExitStatus=3
 TimeoutStartSec=infinity
 KillMode=mixed
@@ -75,7 +76,7 @@ Description=Tell that a run of fleet-backup was killed
 [Service]
 Type=oneshot
 ExecStart={command}
-"""
+{credentials}"""
 
 
 class SystemdScheduler(Scheduler):
@@ -107,6 +108,8 @@ class SystemdScheduler(Scheduler):
         wanted: t.Dict[str, str] = {}
         for one in planned:
             wanted.update(self._files(one))
+        if planned:
+            wanted[_FAILED + ".service"] = self._failed(planned)
         there = {name: self._read(name) for name in self._ours()}
         gone = sorted(set(there) - set(wanted))
         timers = [name for name in gone if name.endswith(".timer")]
@@ -143,15 +146,20 @@ class SystemdScheduler(Scheduler):
         title = planned.title.replace("%", "%%")
         service = _SERVICE.format(
             title=title, failed=_FAILED, key=planned.key, command=_command(planned.command),
-            hardening=_HARDENING if is_superuser() else "",
+            credentials=_credentials(planned.credentials), hardening=_HARDENING if is_superuser() else "",
         )  # fmt: skip
         when = "".join("OnCalendar=%s\n" % text for text in on_calendar(planned.calendar, planned.timezone))
-        words = [*planned.command[: planned.command.index("schedule")], "schedule", "killed", "%i"]
         return {
             _unit(planned.key, "service"): _MARK + service,
             _unit(planned.key, "timer"): _MARK + _TIMER.format(title=title, when=when),
-            _FAILED + ".service": _MARK + _FAILED_SERVICE.format(command=_command(words[:-1]) + " %i"),
         }
+
+    def _failed(self, planned: t.Sequence[Planned]) -> str:
+        """The one that tells for all of them, and so needs what any of them needs."""
+        words = planned[0].command
+        command = _command([*words[: words.index("schedule")], "schedule", "killed"]) + " %i"
+        names = frozenset().union(*(one.credentials for one in planned))
+        return _MARK + _FAILED_SERVICE.format(command=command, credentials=_credentials(names))
 
     def _ours(self) -> t.List[str]:
         try:
@@ -207,6 +215,11 @@ def on_calendar(calendar: Calendar, timezone: t.Optional[str]) -> t.List[str]:
 
 def _list(values: t.Sequence[int], all_of_them: int, form: str) -> str:
     return "*" if len(values) == all_of_them else ",".join(form % value for value in values)
+
+
+def _credentials(names: t.Iterable[str]) -> str:
+    """What only the system's services can load: the folders are root's."""
+    return unit_lines(names) if is_superuser() else ""
 
 
 def _unit(key: str, ending: str) -> str:
