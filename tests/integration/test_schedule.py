@@ -12,13 +12,20 @@ from terminal import Terminal
 MINE = "# somebody else's\n5 5 * * * root true\n"
 
 
-@pytest.fixture
-def host(host_image):
+@pytest.fixture(scope="module")
+def machine(host_image):
     with Host() as started:
         started.install()
-        started.run("mkdir", "-p", "/srv/app", "/var/backups/fleet")
         started.write("/srv/app/page.html", "hello")
         yield started
+
+
+@pytest.fixture
+def host(machine):
+    """The machine as if it had never been used."""
+    machine.run("sh", "-c", "test ! -e /etc/fleet-backup || %s schedule remove --quiet" % PROGRAM)
+    machine.run("sh", "-c", "rm -rf /etc/fleet-backup /var/lib/fleet-backup /var/backups/fleet; mkdir /var/backups/fleet")
+    return machine
 
 
 def description(*schedules, user="", **more):
@@ -82,34 +89,44 @@ def test_systemd(host):
     left = host.run("sh", "-c", "ls /etc/systemd/system | grep fleet-backup").stdout.split()
     assert left == ["fleet-backup-own.timer"]
     assert foreign == host.run("sha256sum", *(line.split()[1] for line in foreign.splitlines())).stdout
+    host.run("rm", *(line.split()[1] for line in foreign.splitlines()))
 
 
-def test_a_timer_fires_and_what_is_not_the_schedulers_goes_with_it(host):
+def test_both_schedulers_fire_and_one_takes_the_place_of_the_other(host):
+    """A timer of root's and an entry of a user's crontab, so that the next minute is waited for only once."""
+    every_minute = {"cron": "* * * * *", "tag": "minutely"}
     host.write("/etc/cron.d/mine", MINE)
-    host.configure(description({"cron": "* * * * *", "tag": "minutely"}))
+    host.run("crontab", "-", user="ops", stdin="MAILTO=me\n5 5 * * * true # mine, 100%\n")
+    before = host.run("crontab", "-l", user="ops").stdout
+    users = "/home/ops/jobs.json"
+    host.configure(description(every_minute, user="ops", scheduler="cron"), users, "ops")
+    host.configure(description(every_minute))
     host.fleet_backup("schedule", "apply")
+    assert not host.fleet_backup("schedule", "list", "--config", users, user="ops", code=3)["schedules"][0]["started"]
+    host.fleet_backup("schedule", "apply", "--config", users, user="ops")
+    assert not host.fleet_backup("schedule", "apply", "--config", users, user="ops")["changed"]
+    told = host.run("crontab", "-l", user="ops").stdout
+    assert told.startswith(before)
+    assert "schedule run app minutely" in told
+
     wait_for(host, '"operation": "backup"')
+    wait_for(host, '"operation": "backup"', "/home/ops/.local/state/fleet-backup/audit.log")
     assert backups(host)[0] == "minutely"
+    listed = host.fleet_backup("list", "--config", users, user="ops")
+    assert listed["jobs"][0]["backups"][0]["tag"] == "minutely"
+    tried = host.fleet_backup("schedule", "test", "app", "minutely", "--config", users, user="ops")
+    assert tried["schedules"][0]["outcome"] == "success"
+    host.fleet_backup("schedule", "remove", "--config", users, user="ops")
+    assert host.run("crontab", "-l", user="ops").stdout == before
 
     # To cron: the timers go, cron's file comes; and back.
     assert host.fleet_backup("schedule", "apply", "--scheduler", "cron")["scheduler"] == "cron"
     assert "fleet-backup" not in host.run("ls", "/etc/systemd/system").stdout
     assert states(host.fleet_backup("schedule", "list", "--scheduler", "cron")) == {"app.minutely": "active"}
+    assert host.run("stat", "-c", "%a", "/etc/cron.d/fleet-backup").stdout.strip() == "644"
     host.fleet_backup("schedule", "apply")
     assert "fleet-backup" not in host.run("ls", "/etc/cron.d").stdout.split()
     assert host.run("cat", "/etc/cron.d/mine").stdout == MINE
-
-
-def test_cron_runs_it(host):
-    host.configure(description({"cron": "* * * * *", "tag": "minutely"}, scheduler="cron"))
-    assert not host.fleet_backup("schedule", "list", code=3)["schedules"][0]["started"]
-    host.fleet_backup("schedule", "apply")
-    assert not host.fleet_backup("schedule", "apply")["changed"]
-    wait_for(host, '"operation": "backup"')
-    assert backups(host)[0] == "minutely"
-    assert host.run("stat", "-c", "%a", "/etc/cron.d/fleet-backup").stdout.strip() == "644"
-    host.fleet_backup("schedule", "remove")
-    assert host.run("test", "-e", "/etc/cron.d/fleet-backup", check=False).returncode == 1
 
 
 def test_the_menu_sets_a_schedule_that_no_deployment_takes_back(host):
@@ -132,21 +149,6 @@ def test_the_menu_sets_a_schedule_that_no_deployment_takes_back(host):
     assert (row["state"], row["when"], row["origin"]) == ("active", "15 3 * * 1,5", "conf.d/local.json, instead of jobs.json")
     assert "03:15:00" in host.run("systemctl", "cat", "fleet-backup-app.daily.timer").stdout
     assert host.fleet_backup("schedule", "unset", "app", "daily")["schedules"][0]["when"] == "0 2 * * *"
-
-
-def test_a_users_crontab_keeps_its_own_lines(host):
-    host.run("crontab", "-", user="ops", stdin="MAILTO=me\n5 5 * * * true # mine, 100%\n")
-    before = host.run("crontab", "-l", user="ops").stdout
-    path = "/home/ops/jobs.json"
-    host.configure(description({"at": "02:00"}, user="ops", scheduler="cron"), path, "ops")
-    host.fleet_backup("schedule", "apply", "--config", path, user="ops")
-    told = host.run("crontab", "-l", user="ops").stdout
-    assert told.startswith(before)
-    assert "schedule run app daily" in told
-    tried = host.fleet_backup("schedule", "test", "app", "daily", "--config", path, user="ops")
-    assert tried["schedules"][0]["outcome"] == "success"
-    host.fleet_backup("schedule", "remove", "--config", path, user="ops")
-    assert host.run("crontab", "-l", user="ops").stdout == before
 
 
 def test_cron_catches_up_what_was_missed(host):
