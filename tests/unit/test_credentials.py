@@ -77,6 +77,16 @@ def test_a_name_that_is_none(tmp_path, name):
         parse_config(description(tmp_path, url_credential=name))
 
 
+def test_only_roots_systemd_keeps_secrets(monkeypatch):
+    monkeypatch.setattr(credentials, "is_superuser", lambda: False)
+    with pytest.raises(ConfigurationError, match="only root"):
+        credentials.check_host()
+    monkeypatch.setattr(credentials, "is_superuser", lambda: True)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigurationError, match="no systemd-creds"):
+        credentials.check_host()
+
+
 def test_secrets_are_taken_out_by_names_that_tell_where_they_were(tmp_path):
     given = description(tmp_path, url_credential=None, url="https://canary/", secret="canary")
     given["jobs"][0]["encryption"] = {"passphrase": "canary"}

@@ -17,6 +17,7 @@ from .private import private_folder
 from .process import run
 from .replacement import Replacement
 from .secret import Secret
+from .system import is_superuser
 
 ENCRYPTED, PLAIN = "/etc/credstore.encrypted", "/etc/credstore"
 
@@ -111,6 +112,8 @@ def forget(name: str) -> None:
 
 def check_host() -> None:
     """Raise ConfigurationError where secrets cannot be kept so."""
+    if not is_superuser():
+        raise ConfigurationError("secrets: only root can make credentials of systemd; keep them in the job file")
     if shutil.which("systemd-creds") is None:
         raise ConfigurationError(
             "secrets: this host has no systemd-creds, which came with systemd 250; keep them in the job file"
