@@ -164,6 +164,17 @@ def test_cron_catches_up_what_was_missed(host):
     assert backups(host) == ["daily"]
 
 
+def test_systemd_catches_up_what_was_missed(host):
+    host.configure(description({"at": "02:00"}))
+    host.fleet_backup("schedule", "apply")
+    timer = "fleet-backup-app.daily.timer"
+    host.run("systemctl", "stop", timer)
+    host.run("touch", "-d", "3 days ago", "/var/lib/systemd/timers/stamp-%s" % timer)
+    host.run("systemctl", "start", timer)
+    wait_for(host, '"operation": "backup"')
+    assert backups(host) == ["daily"]
+
+
 def test_a_run_that_is_killed_is_told(host):
     notifier = {"name": "hook", "webhook": {"url": "http://127.0.0.1:9/", "timeout": "5s"}}
     hook = {"before": [{"command": ["sh", "-c", "touch /srv/begun; exec sleep 600"]}]}
@@ -171,6 +182,8 @@ def test_a_run_that_is_killed_is_told(host):
     host.fleet_backup("schedule", "apply")
     host.run("systemctl", "start", "--no-block", "fleet-backup-app.daily.service")
     host.run("timeout", "100", "sh", "-c", "until test -e /srv/begun; do sleep 0.1; done")
+    # What still runs is not started again, whoever asks.
+    assert host.fleet_backup("schedule", "run", "app", "daily", code=10)["error"]["code"] == "locked"
     host.run("systemctl", "kill", "-s", "KILL", "fleet-backup-app.daily.service")
     wait_for(host, "was killed", "/var/lib/fleet-backup/outbox/hook.json")
     # And only once.
