@@ -86,6 +86,7 @@ def test_systemd(host):
     host.fleet_backup("schedule", "apply")
     assert host.fleet_backup("schedule", "remove")["changed"]
     assert not host.fleet_backup("schedule", "remove")["changed"]
+    assert host.run("sh", "-c", "ls /var/lib/systemd/timers | grep fleet-backup", check=False).stdout == ""
     left = host.run("sh", "-c", "ls /etc/systemd/system | grep fleet-backup").stdout.split()
     assert left == ["fleet-backup-own.timer"]
     assert foreign == host.run("sha256sum", *(line.split()[1] for line in foreign.splitlines())).stdout
