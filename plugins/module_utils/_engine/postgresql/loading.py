@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filling an empty database from its dump: the schema, then rows side by side, indexes side by side, the rest in order.
+"""Filling an empty database from its dump: the schema, then rows and indexes side by side, the rest in order.
 
 pg_dump writes objects in an order in which psql can make them. That order is kept but for two runs of things that do not need one
 another: the rows of tables, and indexes with the constraints that need them (no two at once on one table if one of them
-locks it).
+locks it). Where the first run is followed by the second, an index need only wait for the rows of its own table.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..errors import IntegrityError, RestoreError
 from ..streaming import Streaming
 from .client import Client
 from .items import Item, settings_text
+from .lexer import Name
 
 if t.TYPE_CHECKING:
     from ..archive.index import Entry
@@ -32,6 +33,9 @@ _TAG = re.compile(rb"COPY (\d+)\Z")
 _SHARING = (b"INDEX",)
 _EXCLUSIVE = (b"CONSTRAINT",)
 
+# Needs no rows, and stands between these and the indexes.
+_SEQUENCE_VALUE = b"SEQUENCE SET"
+
 
 def default_jobs() -> int:
     return min(cores(), _MOST_JOBS)
@@ -39,11 +43,15 @@ def default_jobs() -> int:
 
 @dataclass
 class Rows:
-    """The rows of one table: its section, how many there should be, and the bytes that make its COPY statement another."""
+    """The rows of one table: its section, how many there should be, and its schema and name."""
 
     entry: Entry
     expected: t.Optional[int]
-    what: str
+    table: Name
+
+    @property
+    def what(self) -> str:
+        return b".".join(self.table).decode("utf-8", "replace")
 
 
 @dataclass
@@ -123,13 +131,17 @@ class Loader:
 
     def load(self, content: Content) -> None:
         """Load everything. Raises RestoreError, IntegrityError; nothing of this is then running any more."""
-        self.in_order(content, content.before)
-        self._side_by_side(self._load_rows, content)
         after = list(content.after)
+        count = next((n for n, item in enumerate(after) if item.type != _SEQUENCE_VALUE), len(after))
+        self.in_order(content, [*content.before, *after[:count]])
+        del after[:count]
+        count = _run_length(after)
+        self._side_by_side(content, content.rows, content.large_objects, after[:count])
+        del after[:count]
         while after:
             count = _run_length(after)
             if count > 1 and self._jobs > 1:
-                self._side_by_side(self._make_items, content, _Schedule(after[:count]))
+                self._side_by_side(content, (), (), after[:count])
             else:
                 count = count or next((n for n, item in enumerate(after) if _run_length(after[n:]) > 1), len(after))
                 self.in_order(content, after[:count])
@@ -149,18 +161,19 @@ class Loader:
                 child.write(item.text)
             child.finish("database %s" % self._database, RestoreError)
 
-    def _side_by_side(self, work: t.Callable[..., None], content: Content, *more: t.Any) -> None:
-        if work == self._load_rows:
-            # The largest first, so that none of them is alone at the end.
-            left: t.Any = sorted(content.rows, key=lambda rows: -int(rows.entry["size"]))
-            large = list(content.large_objects)
-            if not left and not large:
-                return
-            more = (_Queue(left), _Queue(large))
+    def _side_by_side(
+        self, content: Content, rows: t.Sequence[Rows], large_objects: t.Sequence[Entry], items: t.Sequence[Item]
+    ) -> None:  # fmt: skip
+        if not rows and not large_objects and not items:
+            return
+        # The largest first, so that none of them is alone at the end.
+        tables = _Queue(sorted(rows, key=lambda one: -int(one.entry["size"])))
+        large = _Queue(large_objects)
+        schedule = Schedule(items, [one.table for one in rows])
         pool = ThreadPoolExecutor(self._jobs, "load")
         futures: t.List[Future[None]] = []
         try:
-            futures = [pool.submit(work, content, *more) for _number in range(self._jobs)]
+            futures = [pool.submit(self._work, content, tables, large, schedule) for _number in range(self._jobs)]
             wait(futures, return_when=FIRST_EXCEPTION)
             self._failed = any(future.done() and future.exception() for future in futures)
         except BaseException:
@@ -169,57 +182,58 @@ class Loader:
         finally:
             if self._failed:
                 self._end_children()
+                schedule.stop()
             pool.shutdown()
         errors = [error for error in (future.exception() for future in futures) if error is not None]
         if errors:
             # Damage explains what else went wrong.
             raise next((error for error in errors if isinstance(error, IntegrityError)), errors[0])
 
-    def _load_rows(self, content: Content, tables: _Queue[Rows], large_objects: _Queue[Entry]) -> None:
+    def _work(self, content: Content, tables: _Queue[Rows], large_objects: _Queue[Entry], schedule: Schedule) -> None:
+        """What one session of several does until nothing is left: rows, then indexes of tables that have theirs."""
         reader = self._open_reader()
         try:
             for entry in large_objects:
-                with self._client.script(self._database) as child:
-                    self._children.add(child)
-                    child.write(self._client.guard() + content.prologue)
-                    for part in reader.read(entry):
-                        child.write(part)
-                        self._tell(len(part))
-                    child.finish("large objects of %s" % self._database, RestoreError)
-                    self._children.discard(child)
+                self._load_large_objects(content, reader, entry)
             with self._client.worker(self._database) as child:
                 self._children.add(child)
                 worker = Worker(self._client, child, content.prologue)
                 for rows in tables:
                     if self._failed:
                         return
-                    found = worker.rows(reader.read(rows.entry), "rows of %s" % rows.what, self._tell)
-                    if rows.expected is not None and found != rows.expected:
-                        raise RestoreError(
-                            "table %s has %s rows after the restore, not the %d that were recorded"
-                            % (rows.what, found, rows.expected)
-                        )
-                worker.end("database %s" % self._database)
-                self._children.discard(child)
-        finally:
-            reader.close()
-
-    def _make_items(self, content: Content, schedule: _Schedule) -> None:
-        with self._client.worker(self._database) as child:
-            self._children.add(child)
-            worker = Worker(self._client, child, content.prologue)
-            try:
+                    self._load_rows(worker, reader, rows)
+                    schedule.loaded(rows.table)
                 while not self._failed:
                     item = schedule.take()
                     if item is None:
                         break
                     worker.item(item)
                     schedule.done(item)
-            except BaseException:
-                schedule.stop()
-                raise
-            worker.end("database %s" % self._database)
+                worker.end("database %s" % self._database)
+                self._children.discard(child)
+        except BaseException:
+            # Others may wait for what is not going to happen.
+            schedule.stop()
+            raise
+        finally:
+            reader.close()
+
+    def _load_large_objects(self, content: Content, reader: ComponentReader, entry: Entry) -> None:
+        with self._client.script(self._database) as child:
+            self._children.add(child)
+            child.write(self._client.guard() + content.prologue)
+            for part in reader.read(entry):
+                child.write(part)
+                self._tell(len(part))
+            child.finish("large objects of %s" % self._database, RestoreError)
             self._children.discard(child)
+
+    def _load_rows(self, worker: Worker, reader: ComponentReader, rows: Rows) -> None:
+        found = worker.rows(reader.read(rows.entry), "rows of %s" % rows.what, self._tell)
+        if rows.expected is not None and found != rows.expected:
+            raise RestoreError(
+                "table %s has %s rows after the restore, not the %d that were recorded" % (rows.what, found, rows.expected)
+            )
 
     def _tell(self, count: int) -> None:
         with self._telling:
@@ -249,11 +263,17 @@ class _Queue(t.Generic[_T]):
             yield item
 
 
-class _Schedule:
-    """Items for several threads: no two at once on one table unless both share it, and of one table in their order."""
+class Schedule:
+    """Items for several threads: no two at once on one table unless both share it, and of one table in their order.
 
-    def __init__(self, items: t.Sequence[Item]) -> None:
+    Those of a table that is being filled (one of ``loading``) wait for its rows; those of any other, which may be one of
+    partitions, wait for all rows.
+    """
+
+    def __init__(self, items: t.Sequence[Item], loading: t.Collection[Name]) -> None:
         self._left = [(item, item.relation() or (item.name,)) for item in items]
+        self._filled = frozenset(loading)
+        self._loading = set(loading)
         self._busy: t.List[t.Tuple[Item, t.Any]] = []
         self._changed = threading.Condition()
         self._stopped = False
@@ -271,6 +291,11 @@ class _Schedule:
                 self._changed.wait()
             return None
 
+    def loaded(self, table: Name) -> None:
+        with self._changed:
+            self._loading.discard(table)
+            self._changed.notify_all()
+
     def done(self, item: Item) -> None:
         with self._changed:
             self._busy = [busy for busy in self._busy if busy[0] is not item]
@@ -282,6 +307,8 @@ class _Schedule:
             self._changed.notify_all()
 
     def _is_free(self, item: Item, table: t.Any) -> bool:
+        if self._loading and (table in self._loading or table not in self._filled):
+            return False
         return all(other != table or (busy.type in _SHARING and item.type in _SHARING) for busy, other in self._busy)
 
 

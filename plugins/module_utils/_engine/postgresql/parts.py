@@ -71,10 +71,6 @@ def table_name(entry: Entry) -> Name:
     return tuple(unquote_to_bytes(word) for word in entry_path(entry).split(b"/")[1:])
 
 
-def shown_table(entry: Entry) -> str:
-    return b".".join(table_name(entry)).decode("utf-8", "replace")
-
-
 def content_of(component: ComponentReader, part: Part, facts: t.Mapping[str, t.Any]) -> Content:
     """Everything of a database, as it is loaded. The part of it that is no rows is read now."""
     recorded = facts.get("tables")
@@ -90,7 +86,7 @@ def content_of(component: ComponentReader, part: Part, facts: t.Mapping[str, t.A
         (content.before if first is None or _place(entry) < first else content.after).extend(items)
     for entry in part.tables:
         path = entry_path(entry).decode("utf-8", "backslashreplace")
-        content.rows.append(Rows(entry, recorded.get(path), shown_table(entry)))
+        content.rows.append(Rows(entry, recorded.get(path), table_name(entry)))
     content.large_objects = list(part.large_objects)
     prologues = [item.text for item in content.before if not item.type and b"SET client_encoding" in item.text]
     if not prologues:
