@@ -88,7 +88,7 @@ def _find(
         newest = max(backup_id for _place, backup_id in found)
         found = [(place, backup_id) for place, backup_id in found if backup_id == newest]
     elif wanted == "latest":
-        raise NotFoundError("there is a latest backup of each job; name the job, or one of: %s" % ", ".join(names))
+        raise NotFoundError("there is a latest backup of each job and tenant; name which, or one of: %s" % ", ".join(names))
     elif len(names) > 1:
         raise NotFoundError("%s is the beginning of several backups: %s" % (wanted, ", ".join(names)))
     for place, problem in problems:

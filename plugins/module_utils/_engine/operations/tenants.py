@@ -163,7 +163,7 @@ def backup_each(config: Config, jobs: t.Sequence[Job], **options: t.Any) -> Resu
     several = for_each("backup", todo, take)
     several.job = jobs[0].name if len(jobs) == 1 else None
     for job in jobs:
-        tenants = [one.name for one in todo if one.name.startswith(job.name + "@") and one is not job]
+        tenants = [one.name for one in todo if one.name.startswith(job.name + "@")]
         if tenants and not dry_run and job.notify:
             _tell_once(config, job, tenants, several)
     for notice in state.notices:
