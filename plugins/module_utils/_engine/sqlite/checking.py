@@ -15,6 +15,10 @@ from .database import connect, sqlite3, value
 # What integrity_check says of rows that break a rule of their table: no damage, the database can be read and restored.
 _RULES = re.compile(r"NULL value in |CHECK constraint failed in |(NUMERIC|TEXT|non-\w+) value in ")
 
+# KiB of pages that are kept. The rows of a table find their places all over an index: what of it does not fit here is read again
+# for each row. With much more, a backup would need more memory than it promises.
+_CACHE = 48 << 10
+
 # Steps of SQLite's machine after which it asks whether to stop: some milliseconds.
 _LOOK_UP = 100000
 
@@ -75,6 +79,7 @@ def _examine(connection: sqlite3.Connection, level: str, foreign_keys: bool) -> 
     try:
         if not value(connection, "PRAGMA page_count"):
             return findings
+        connection.execute("PRAGMA cache_size = -%d" % _CACHE)
         # Nothing in the schema of a restored database may call functions with side effects.
         connection.execute("PRAGMA trusted_schema = OFF")
         schema = connection.execute(
