@@ -13,6 +13,7 @@ from .index import IndexFrame, IndexReader, IndexWriter, entry_path, sort_key
 
 _PATH = '{"path":"'
 _AFTER_PATH = '","type":"'
+_NONE = IndexFrame(b"", None)
 
 
 class IndexUpdate(IndexWriter):
@@ -24,8 +25,10 @@ class IndexUpdate(IndexWriter):
     def __init__(self, header: t.Dict[str, t.Any], codec: Codec, output: Output, before: IndexReader) -> None:
         super().__init__(header, codec, output)
         self._frames = before.frames()
+        # Read and decompressed beside the reader, who is busy with files.
+        self._ahead = self._worker.submit(next, self._frames, _NONE)
         self._same_codec = before.codec == codec.name
-        self._frame = IndexFrame(b"", None)
+        self._frame = _NONE
         #: The lines at hand, and where the first one of them begins that nobody has decided on. Whoever keeps it moves on.
         self.text = ""
         self.at = 0
@@ -39,7 +42,8 @@ class IndexUpdate(IndexWriter):
                 self._frame = IndexFrame(self.text[self._kept :].encode("utf-8"), None)
             if self.text:
                 self.add_frame(self._frame)
-            self._frame = next(self._frames, IndexFrame(b"", None))
+            self._frame = self._ahead.result()
+            self._ahead = self._worker.submit(next, self._frames, _NONE)
             self.at = self._kept = 0
             try:
                 self.text = self._frame.lines.decode("utf-8")
