@@ -1824,7 +1824,7 @@ options:
           part_size:
             description:
               - Larger objects are sent in parts of this size. It grows by itself where an object would need too many. Up
-                to 64 MiB of parts are on their way at once.
+                to 32 MiB of parts are on their way at once.
             type: str
             default: 8MiB
           parallel:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from seaweedfs import BUCKET, LOCKED
 
 from _engine.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 from _engine.job import parse_config
-from _engine.s3.parts import size_of_part
+from _engine.s3.parts import Parts, size_of_part
 from _engine.stores.s3 import S3Store
 
 from .place import MIB, get, put, write
@@ -33,6 +35,24 @@ def test_putting_asks_for_nothing_but_putting(s3_place, random_bytes, size):
     made = requests(store)
     put(store, "web1/data", random_bytes(size))
     assert set(made) <= {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+
+
+@pytest.mark.parametrize("size", [32 * MIB, 64 * MIB])
+def test_memory_is_bounded_however_large_parts_are(size):
+    piece = memoryview(bytes(MIB))
+    parts = Parts(4)
+    tracemalloc.start()
+    try:
+        for number in range(1, 4):
+            buffer = parts.buffer(size)
+            while buffer.room:
+                buffer.add(piece)
+            parts.send(buffer, lambda _number, sent: sent.body(), number)
+        parts.finish()
+        assert tracemalloc.get_traced_memory()[1] < 66 * MIB
+    finally:
+        tracemalloc.stop()
+        parts.close()
 
 
 def test_parts_grow_so_that_every_object_fits():

@@ -13,9 +13,9 @@ from .digests import Body
 #: The largest part, by the protocol.
 _LARGEST_PART = 5 << 30
 #: Bytes of parts on their way in memory, besides the one that is being filled.
-_IN_FLIGHT = 64 << 20
+_IN_FLIGHT = 32 << 20
 #: A part that is larger waits in a temporary file.
-_LARGEST_IN_MEMORY = 64 << 20
+_LARGEST_IN_MEMORY = 32 << 20
 
 
 def size_of_part(first: int, number: int) -> int:
@@ -52,7 +52,11 @@ class PartBuffer:
         if self._memory is None:
             self._file.seek(0)
             return t.cast(t.BinaryIO, self._file)
-        return self._memory if self.room == 0 else bytes(memoryview(self._memory)[: self.filled])
+        if self.room:
+            # Cut off, because a copy would take as much memory again. It is the last part.
+            del self._memory[self.filled :]
+            self.size = self.filled
+        return self._memory
 
     def clear(self) -> None:
         """Make room again."""

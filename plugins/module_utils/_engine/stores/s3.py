@@ -61,7 +61,7 @@ class S3Store(Store):
         Option(
             "part_size",
             "size",
-            "Larger objects are sent in parts of this size. It grows by itself where an object would need too many. Up to 64 MiB"
+            "Larger objects are sent in parts of this size. It grows by itself where an object would need too many. Up to 32 MiB"
             " of parts are on their way at once.",
             default="8MiB",
         ),
