@@ -15,7 +15,7 @@ def find(buffer: bytearray, mark: bytes, rare: int, start: int, stop: int) -> in
     """Where ``mark`` first stands between ``start`` and ``stop``, or -1. ``mark[rare]`` is the byte that other text has least."""
     byte = mark[rare : rare + 1]
     place = start
-    for _ in range(_TRIES):
+    for _attempt in range(_TRIES):
         found = buffer.find(byte, place + rare, stop)
         if found < 0:
             return -1
