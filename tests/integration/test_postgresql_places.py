@@ -67,7 +67,7 @@ def test_in_containers(tmp_path, postgresql_image):
         before = dump(one)
         inside(one, "DROP TABLE sold CASCADE; UPDATE item SET name = 'x'", "shop")
         for options in ({}, {"container": other}):
-            result = restore(config, "app", RestoreRequest(confirm=True, options=options))
+            result = restore(config, "app", RestoreRequest(confirm=True, safety_backup=False, options=options))
             assert result.error is None, result.error
             assert dump(options.get("container", one)) == before
         for name in (one, other):
