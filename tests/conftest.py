@@ -97,6 +97,16 @@ def postgres():
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory):
+    """A real S3 server of this worker's own; each test uses a prefix of its own on it."""
+    from seaweedfs import SeaweedFS
+
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs") / "server")
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's clock for judging what is young is a minute ahead, so that nothing is young."""

@@ -45,6 +45,8 @@ class SeaweedFS:
         self.admin.create_bucket(Bucket=BUCKET)
         self.admin.create_bucket(Bucket=LOCKED, ObjectLockEnabledForBucket=True)
         self._await_writing()
+        # To this server, who may write may also delete.
+        self.admin.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(_NO_DELETING))
 
     def client(self, access_key: str, secret_key: str) -> BaseClient:
         """A client of its own, as a look that does not go through the driver."""
@@ -56,6 +58,11 @@ class SeaweedFS:
             aws_secret_access_key=secret_key,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 5}),
         )
+
+    def options(self, identity: t.Tuple[str, str], **more: t.Any) -> t.Dict[str, t.Any]:
+        """What a store needs that is used as this identity."""
+        access, secret = identity
+        return {"bucket": BUCKET, "endpoint_url": self.endpoint, "access_key": access, "secret_key": secret, **more}
 
     def close(self) -> None:
         # It would take half a minute to end in order.
@@ -113,6 +120,19 @@ _IDENTITIES = [
     },
     {"name": "host", "credentials": [{"accessKey": HOST[0], "secretKey": HOST[1]}], "actions": ["Write:%s" % BUCKET]},
 ]
+
+
+_NO_DELETING = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Principal": {"AWS": ["arn:aws:iam::000000000000:user/host"]},
+            "Action": ["s3:DeleteObject"],
+            "Resource": ["arn:aws:s3:::%s/*" % BUCKET],
+        }
+    ],
+}
 
 
 def _weed() -> str:

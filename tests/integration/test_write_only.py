@@ -12,6 +12,7 @@ from pathlib import Path
 import jobs
 import pytest
 import trees
+from seaweedfs import ADMIN, HOST
 from test_several_stores import Far, far, take
 from troubled import Fails, objects
 
@@ -19,7 +20,10 @@ from _engine.age.keys import keygen
 from _engine.archive.codec import zstd_module
 from _engine.errors import StoreRefusedError
 from _engine.job import Config, parse_config
+from _engine.keyring import open_keyring
 from _engine.operations.check import check as check_all
+from _engine.operations.listing import list_backups
+from _engine.operations.place import open_store
 from _engine.operations.prune import prune
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.verify import verify
@@ -29,7 +33,8 @@ __all__ = ["far"]  # a fixture
 pytestmark = pytest.mark.usefixtures("ahead")
 
 
-def configured(folder: Path, *names: str, write_only: bool = True, **job: t.Any) -> Config:
+def sources(folder: Path) -> t.List[t.Dict[str, t.Any]]:
+    """A tree and a database, made when they are not there yet."""
     root = folder / "tree"
     if not root.exists():
         trees.make_tree(root, 5, odd=False)
@@ -38,8 +43,11 @@ def configured(folder: Path, *names: str, write_only: bool = True, **job: t.Any)
             base.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, text TEXT)")
             base.executemany("INSERT INTO item (text) VALUES (?)", [("%032x" % n**5,) for n in range(20_000)])
         base.close()
-    sources = [jobs.files(root), {"name": "shop", "sqlite": {"path": str(folder / "shop.db")}}]
-    described = jobs.describe(folder, *sources, guard={"enabled": False}, **job)
+    return [jobs.files(root), {"name": "shop", "sqlite": {"path": str(folder / "shop.db")}}]
+
+
+def configured(folder: Path, *names: str, write_only: bool = True, **job: t.Any) -> Config:
+    described = jobs.describe(folder, *sources(folder), guard={"enabled": False}, **job)
     described["stores"] = [{"name": name, "local": {"path": str(folder / name)}} for name in names]
     for store in described["stores"]:
         store["write_only"] = write_only and store["name"] == "far"
@@ -80,6 +88,44 @@ def test_increments_without_a_look_at_the_store(tmp_path: Path, far: Far, names:
         out = tmp_path / ("out%s" % backup_id)
         request = RestoreRequest(backup=backup_id or "", to=str(out), set_ids=True, store="far", components=["files"])
         assert restore(reading, "app", request).error is None
+        assert trees.differences(moment, trees.snapshot(out / str(tmp_path / "tree").lstrip("/"))) == []
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_real_server_lets_the_host_do_no_more(tmp_path: Path, seaweedfs: t.Any, sealed: bool) -> None:
+    """S3: the host's credentials are refused whatever is not putting; with others everything is listed, verified, restored."""
+    text, recipient = keygen()
+    job = {"encryption": {"recipients": [recipient]}} if sealed else {}
+
+    def config_of(identity: t.Tuple[str, str], write_only: bool) -> Config:
+        described = jobs.describe(tmp_path, *sources(tmp_path), guard={"enabled": False}, **job)
+        options = seaweedfs.options(identity, prefix="write-only-%d" % sealed)
+        described["stores"] = [{"name": "disk", "s3": options, "write_only": write_only}]
+        described["state_dir"] = str(tmp_path / identity[0])
+        return parse_config(described)
+
+    host, owner = config_of(HOST, True), config_of(ADMIN, False)
+    moments = {}
+    for number, kind in enumerate(("full", "incremental", "incremental")):
+        change(tmp_path, number)
+        result = take(host, kind=kind)
+        assert (result.error, result.warnings, result.kind) == (None, [], kind)
+        moments[result.id] = trees.snapshot(tmp_path / "tree")
+    store = open_store(host.store("disk"))
+    newest = "web1/app/%s.json" % result.id
+    for forbidden in (lambda: store.list("web1/app"), lambda: store.open(newest), lambda: store.delete(newest)):
+        with pytest.raises(StoreRefusedError):
+            forbidden()
+    (listed,) = list_backups(owner).jobs
+    assert sorted(row.id for row in listed.backups) == sorted(str(i) for i in moments)
+    (tmp_path / "identity").write_text(text)
+    keyring = open_keyring([str(tmp_path / "identity")])
+    verified = verify(owner, ["app"], level="data", keyring=keyring)
+    assert (verified.outcome, len(verified.backups)) == ("success", 3)
+    for backup_id, moment in moments.items():
+        out = tmp_path / ("out-%s" % backup_id)
+        request = RestoreRequest(backup_id or "", to=str(out), set_ids=True, components=["files"], keyring=keyring)
+        assert restore(owner, "app", request).error is None
         assert trees.differences(moment, trees.snapshot(out / str(tmp_path / "tree").lstrip("/"))) == []
 
 

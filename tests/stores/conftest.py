@@ -44,16 +44,6 @@ def pytest_collection_modifyitems(items: t.List[pytest.Item]) -> None:
     items[:] = [item for item in items if isinstance(getattr(item, "callspec", NONE).params.get("place", ""), str)]
 
 
-@pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Any]:
-    """A real S3 server."""
-    from seaweedfs import SeaweedFS
-
-    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs") / "server")
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> t.Iterator[Place]:
     made = PLACES[request.param](request, tmp_path)

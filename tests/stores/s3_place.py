@@ -25,15 +25,7 @@ class S3Place(Place):
         self.prefix = "test-" + os.urandom(6).hex()
 
     def options(self) -> Options:
-        access, secret = ADMIN
-        return {
-            "bucket": BUCKET,
-            "prefix": self.prefix,
-            "endpoint_url": self.server.endpoint,
-            "access_key": access,
-            "secret_key": secret,
-            "part_size": "5MiB",
-        }
+        return t.cast(Options, self.server.options(ADMIN, prefix=self.prefix, part_size="5MiB"))
 
     def objects(self) -> t.Dict[str, bytes]:
         client = self.server.admin

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import tracemalloc
 
 import pytest
-from seaweedfs import BUCKET, LOCKED
+from seaweedfs import ADMIN, BUCKET, LOCKED
 
 from _engine.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 from _engine.job import parse_config
+from _engine.result import utc_now
 from _engine.s3.parts import Parts, size_of_part
 from _engine.stores.s3 import S3Store
 
@@ -85,6 +88,49 @@ def test_objects_are_locked(s3_place, random_bytes, size):
 def test_a_bucket_without_locks_is_noticed(s3_place):
     with pytest.raises(StoreRefusedError, match="no object lock"):
         s3_place.store(object_lock_mode="governance", object_lock_days=3).check()
+
+
+def test_a_server_that_overwrites_is_noticed(s3_place):
+    """One that does not know conditional requests."""
+
+    def forget(params, **_rest):
+        params["headers"].pop("If-None-Match", None)
+
+    store = s3_place.store()
+    store._bucket._connect().meta.events.register_last("before-call.s3", forget)
+    store.check()
+    assert [remark for remark in store.remarks() if "conditional_create: false" in remark]
+    careful = s3_place.store(conditional_create=False)
+    careful.check()
+    assert careful.remarks() == [] and s3_place.objects() == {}
+    put(careful, "web1/data", b"x")
+    with pytest.raises(StoreRefusedError):
+        put(careful, "web1/data", b"y")
+
+
+def test_a_clock_that_differs_is_noticed(s3_place, monkeypatch):
+    monkeypatch.setattr("_engine.s3.bucket.utc_now", lambda: utc_now() - datetime.timedelta(minutes=10))
+    store = s3_place.store()
+    store.check()
+    (remark,) = store.remarks()
+    assert re.match(r"the clock of this host is (599|60\d|6\d\d)\S* s behind", remark), remark
+
+
+def test_the_hosts_own_credentials(s3_place, monkeypatch):
+    """As Amazon's own programs find them."""
+    access, secret = ADMIN
+    alone = s3_place.store(access_key=None, secret_key=None)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StoreRefusedError):
+        put(alone, "web1/data", b"x")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", access)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    put(s3_place.store(access_key=None, secret_key=None), "web1/data", b"x")
+    assert s3_place.objects() == {"web1/data": b"x"}
 
 
 def test_what_new_objects_get(s3_place):
