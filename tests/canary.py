@@ -60,7 +60,8 @@ class Canary:
         return [text[:500] for text in all_texts if any(form.encode("utf-8") in text for form in self.forms)]
 
     def _watch(self) -> None:
-        while not self._stop.is_set():
+        # Not without a breath: those that are watched need the processor too.
+        while not self._stop.wait(0.01):
             for process in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     self.arguments.add(process.read_bytes())

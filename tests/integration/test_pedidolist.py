@@ -10,9 +10,11 @@ import yaml
 from command import ROOT, Command
 from fixtures import pedidolist
 from playing import Ansible
+from seaweedfs import ADMIN
 
 
-def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, program):
+def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, seaweedfs, program):
+    """From S3, after the disk is lost."""
     pedidolist.make(postgres, "pedidolist")
     variables = yaml.safe_load((ROOT / "inventories" / "pedidolist" / "group_vars" / "all.yml").read_text(encoding="utf-8"))
     (job,) = variables["fleet_backup_jobs"]
@@ -20,6 +22,9 @@ def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, program):
     # Schedules are the controller's business.
     job.pop("schedules")
     cli = Command(program, tmp_path)
+    cli.config["stores"].append({"name": "offsite", "s3": seaweedfs.options(ADMIN, prefix="pedidolist")})
+    job["stores"] = variables["pedidolist_stores"]
+    assert job["stores"] == [store["name"] for store in cli.config["stores"]]
     cli.config["jobs"].append(job)
     cli.save()
     names = ["pedidolist@" + pedidolist.tenant(n) for n in (1, 2, 3)]
@@ -40,8 +45,12 @@ def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, program):
     assert results[1]["components"][0]["facts"]["read"]["public.orders"] == 1
     assert results[0]["components"][0]["facts"]["read"]["public.orders"] == 0
     listed = {job["job"]: job for job in cli.json("list", "pedidolist")["jobs"]}
-    assert sorted(listed) == names and all(len(job["backups"]) == 2 for job in listed.values())
+    assert sorted(listed) == names
+    for there in listed.values():
+        assert [sorted(row["stores"]) for row in there["backups"]] == [["disk", "offsite"]] * 2
 
+    full = cli.backups(names[1])[0]
+    shutil.rmtree(cli.store)
     # Everything of tenants 2 and 3 is lost; only tenant 2 is wanted back.
     for table in reversed(pedidolist.TABLES):
         condition = "id" if table == "tenants" else "tenant_id"
@@ -53,7 +62,6 @@ def test_each_tenant_of_pedidolist_comes_back(tmp_path, postgres, program):
     assert (after[1], after[4]) == (second[1], second[4])
     assert not any(after[3].values())
     # The state before, and tenant 3.
-    full = cli.backups(names[1])[0]
     cli("restore", names[1], "--backup", full, "--delete", "--yes")
     cli("restore", names[2], "--yes", "--no-safety-backup")
     assert pedidolist.state(postgres, "pedidolist", 2) == before[2]
@@ -66,6 +74,7 @@ def test_the_playbooks_know_the_tenants(tmp_path, postgres):
     variables = {
         "pedidolist_server": postgres.options(database="pedidolist"),
         "pedidolist_backups": str(tmp_path / "store"),
+        "pedidolist_stores": ["disk"],
         "fleet_backup_state_dir": str(tmp_path / "state"),
     }
     (tmp_path / "store").mkdir()

@@ -19,9 +19,9 @@ def ansible(tmp_path):
 
 
 class Marketplace:
-    """The marketplace's inventory, with its application and its backups in ``folder``."""
+    """The marketplace's inventory, with its application and its backups in ``folder``; on it alone unless ``everywhere``."""
 
-    def __init__(self, ansible: Ansible, folder: Path) -> None:
+    def __init__(self, ansible: Ansible, folder: Path, everywhere: bool = False) -> None:
         self.application = folder / "marketplace"
         self.backups = folder / "backups"
         self.backups.mkdir()
@@ -29,6 +29,7 @@ class Marketplace:
         self._variables = {
             "marketplace_folder": str(self.application),
             "marketplace_backups": str(self.backups),
+            **({} if everywhere else {"marketplace_stores": ["disk"]}),
             "fleet_backup_state_dir": str(folder / "state"),
         }
         marketplace.make(self.application, vehicles=40)
@@ -47,28 +48,6 @@ def example(ansible, tmp_path):
 
 def manifests(example):
     return sorted(example.backups.glob("*/*/*.json"))
-
-
-def test_the_marketplace_comes_back(example):
-    before = marketplace.state(example.application)
-    taken = example.play("backup", tag="daily")
-    assert taken.returncode == 0, taken.stdout
-    (manifest,) = manifests(example)
-    assert manifest.parent == example.backups / "marketplace.example.org" / "marketplace"
-    assert manifest.stem in taken.stdout
-    marketplace.destroy(example.application)
-
-    unconfirmed = example.play("restore")
-    assert unconfirmed.returncode != 0
-    assert "overwrite %s" % (example.application / "app.py") in unconfirmed.stdout
-    assert "not confirmed; nothing was touched" in unconfirmed.stdout
-    assert (example.application / "app.py").read_text() == "broken = True\n"
-
-    restored = example.play("restore", confirm="yes")
-    assert restored.returncode == 0, restored.stdout
-    assert marketplace.state(example.application) == before
-    # What was there before the restore is a backup of its own.
-    assert [path.stem.split("-", 1)[1][:-5] for path in manifests(example)] == ["full-daily", "full-pre-restore"]
 
 
 def test_one_component_comes_back_and_the_rest_stays(example):
