@@ -21,6 +21,7 @@ class Example:
         self._variables = {
             "%s_backups" % name: str(backups),
             "fleet_backup_state_dir": str(folder / "state"),
+            "poll_interval": 1,
             **variables,
         }
 

@@ -59,6 +59,13 @@ class ActionModule(HostAction):
         """
         place = {key: options[key] for key in _PLACE if options.get(key) is not None}
         place.setdefault("backup", "latest")
+        if options.get("from_host"):
+            if options.get("config"):
+                raise ConfigurationError(
+                    "%s: with from_host, give job and stores instead of config; the host's file knows its own backups alone"
+                    % _OPTION
+                )
+            place["host"] = options["from_host"]
         found: Answer = self.carry_out("backup_info", {**place, "headers": True}, task_vars)
         shown = found.get("info") or {}
         if found.get("failed") or not shown.get("backup"):

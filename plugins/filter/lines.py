@@ -14,9 +14,12 @@ author:
   - The fleet.backup project (!UNKNOWN)
 options:
   _input:
-    description: What the task registered.
-    type: dict
+    description: What the task registered; or a list of what several tasks did.
+    type: raw
     required: true
+seealso:
+  - plugin: fleet.backup.summary
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
@@ -34,7 +37,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.fleet.backup.plugins.filter.summary import results
+from ansible_collections.fleet.backup.plugins.filter.summary import Registered, results
 from ansible_collections.fleet.backup.plugins.module_utils._engine.cli.output import plural, size, span, table
 from ansible_collections.fleet.backup.plugins.module_utils._engine.cli.tenants import (
     by_job,
@@ -124,20 +127,54 @@ def _verify(job: str, result: Result) -> t.Iterator[str]:
             yield "  %s: %s" % (damage["object"], damage["problem"])
 
 
+def _install(job: str, result: Result) -> t.Iterator[str]:
+    if not result["error"]:
+        yield "fleet-backup %s: %s" % (result["version"], _became(result, "installed", "would be installed", "as it was"))
+
+
+def _uninstall(job: str, result: Result) -> t.Iterator[str]:
+    if not result["error"]:
+        yield "fleet-backup: %s" % _became(result, "removed", "would be removed", "not there")
+
+
+def _became(result: Result, changed: str, planned: str, unchanged: str) -> str:
+    if not result["changed"]:
+        return unchanged
+    return planned if result["dry_run"] else changed
+
+
+def _schedule(job: str, result: Result) -> t.Iterator[str]:
+    for row in result["schedules"]:
+        when = ", next %s" % row["next"][0] if row["next"] else ""
+        yield "%s: schedule %s (%s) is %s%s" % (row["job"], row["name"], row["when"], row["state"], when)
+    if not result["schedules"] and not result["error"]:
+        yield "no schedules"
+
+
+def _notify(job: str, result: Result) -> t.Iterator[str]:
+    for told in result["told"]:
+        problem = ": %s" % told["error"] if told["error"] else ""
+        yield "%s (%s): %s, %s%s" % (told["notifier"], told["driver"], told["event"], told["outcome"], problem)
+
+
 #: How many paths of a plan are shown; the result has them all.
 _SHOWN = 10
 
 _TELL: t.Dict[str, t.Callable[[str, Result], t.Iterator[str]]] = {
     "backup": _backup,
     "copy": _copy,
+    "install": _install,
     "list": _list,
+    "notify": _notify,
     "prune": _prune,
     "restore": _restore,
+    "schedule": _schedule,
+    "uninstall": _uninstall,
     "verify": _verify,
 }
 
 
-def lines(registered: t.Mapping[str, t.Any]) -> t.List[str]:
+def lines(registered: Registered) -> t.List[str]:
     """See DOCUMENTATION."""
     told: t.List[str] = []
     for job, result in results(registered):

@@ -15,9 +15,12 @@ author:
   - The fleet.backup project (!UNKNOWN)
 options:
   _input:
-    description: What the task registered.
-    type: dict
+    description: What the task registered; or a list of what several tasks did.
+    type: raw
     required: true
+seealso:
+  - plugin: fleet.backup.lines
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
@@ -29,23 +32,37 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: For each job its C(outcome), the C(error) if there was one, and C(id), C(bytes), C(stored) and the like.
+  description:
+    - For each job its C(outcome), whether anything was C(changed), the C(error) if there was one, and C(id), C(bytes), C(stored)
+      and the like. What is of no job has the name of its operation, such as C(install) or C(schedule).
   type: dict
 """
 
 import typing as t
 
-_KEPT = ("outcome", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale", "rows", "safety_backup")
+#: What a task registered, or several tasks.
+Registered = t.Union[t.Mapping[str, t.Any], t.Sequence[t.Mapping[str, t.Any]]]
+
+_KEPT = (
+    "outcome", "changed", "error", "id", "bytes", "stored", "deleted", "freed", "newest", "age", "stale", "rows",
+    "safety_backup", "version",
+)  # fmt: skip
 
 
-def results(registered: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, t.Mapping[str, t.Any]]]:
+def results(registered: Registered) -> t.Iterator[t.Tuple[str, t.Mapping[str, t.Any]]]:
     """Yield ``(job, result)`` of each run of a module; one that ended before it had a result is a failure with its message.
 
-    Of a job of tenants there is one for each of them.
+    Of a job of tenants there is one for each of them. What is of no job has the name of its operation; what was skipped is none.
     """
+    if not isinstance(registered, t.Mapping):
+        for one in registered:
+            yield from results(one)
+        return
     for run in registered.get("results", [registered]):
+        if not run or run.get("skipped"):
+            continue
         found = [value for value in run.values() if isinstance(value, dict) and "operation" in value]
-        job = run.get("item") or (found[0].get("job") if found else None) or ""
+        job = run.get("item") or (found[0].get("job") or found[0]["operation"] if found else "")
         if found and found[0].get("results"):
             yield from ((one["job"] or job, one) for one in found[0]["results"])
         elif found:
@@ -54,7 +71,7 @@ def results(registered: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, t.Mapp
             yield job, {"outcome": "failure", "error": {"code": "error", "message": run.get("msg", "")}}
 
 
-def summary(registered: t.Mapping[str, t.Any]) -> t.Dict[str, t.Dict[str, t.Any]]:
+def summary(registered: Registered) -> t.Dict[str, t.Dict[str, t.Any]]:
     """See DOCUMENTATION."""
     found = {}
     for job, result in results(registered):
@@ -62,7 +79,7 @@ def summary(registered: t.Mapping[str, t.Any]) -> t.Dict[str, t.Dict[str, t.Any]
         for listing in listed:
             values = {**listing, **result}
             name = listing["job"] if len(listed) > 1 else job
-            found[name] = {key: values[key] for key in _KEPT if values.get(key) is not None}
+            found[name] = {key: values[key] for key in _KEPT if values.get(key) not in (None, "")}
     return found
 
 

@@ -76,6 +76,20 @@ options:
     description:
       - A plain folder with backups, such as a copy of a store, to restore from. O(config) or O(job) are then not needed.
     type: path
+  from_host:
+    description:
+      - Another host, by its name on the stores, whose backup of this job is restored onto this one, such as the production's onto
+        the testing host. The stores of this host must have it. What was here before is backed up first under the name of this
+        host.
+      - The job of this host says what is its own, such as the file or the server of a database. What the backup would put
+        anywhere else is refused; O(move) says where it goes.
+    type: str
+  move:
+    description:
+      - Other places for what is restored, by the place where it was backed up. For trees of files a path, which takes what was
+        below it along; for Docker volumes the name of a volume. For databases, O(options) may have C(restore_as).
+    type: dict
+    default: {}
   delete:
     description:
       - Also remove what is there now and is not in the backup, as far as the job would have backed it up.
@@ -141,6 +155,14 @@ EXAMPLES = r"""
     config: /etc/fleet-backup
     name: marketplace
     controller_identities: [~/keys/backup-identity.txt]
+    confirm: true
+
+- name: Bring the data of production onto a testing host, where it lies elsewhere
+  fleet.backup.restore:
+    config: /etc/fleet-backup
+    name: marketplace
+    from_host: marketplace.example.org
+    move: {/srv/marketplace: /srv/testing}
     confirm: true
 
 - name: Look at the shop of last week in a database beside the one that is in use
@@ -244,6 +266,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         controller_identities={"type": "list", "elements": "str", "default": []},
         store={"type": "str"},
         from_dir={"type": "path"},
+        from_host={"type": "str"},
+        move={"type": "dict", "default": {}},
         delete={"type": "bool", "default": False},
         set_ids={"type": "bool", "default": False},
         devices={"type": "bool", "default": False},

@@ -115,7 +115,7 @@ def main(count: int) -> int:
 
         play("deploy", "deploy", most=12)
         play("deploy again", "deploy", most=8, changes=False)
-        play("backup", "backup")
+        play("backup", "backup", "-e", "poll_interval=1", most=2)
         name, host = next(iter(fleet.hosts.items()))
         before = host.run("sh", "-c", _SUM).stdout
         host.run("rm", "-r", "/srv/app")

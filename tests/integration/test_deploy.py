@@ -40,15 +40,18 @@ class Fleet:
         hosts = {"all": {"hosts": {"web1.example.org": {**self.variables, **more}}}}
         self.inventory.write_text(yaml.safe_dump(hosts))
 
-    def play(self, name, *options, **variables):
-        """Run a playbook; return its recap for the host."""
+    def play(self, names, *options, code=0, **variables):
+        """Run playbooks one after another; return their recap for the host. They end with a summary."""
         more = [word for item in variables.items() for word in ("-e", "%s=%s" % item)]
         index = {"PIP_INDEX_URL": "http://127.0.0.1:9/"} if "agent_wheel_dir" in variables else {}
-        playbook = ROOT / "playbooks" / (name + ".yml")
-        done = self.ansible.playbook_over_ssh("-i", self.inventory, playbook, *options, *more, **index)
-        assert done.returncode == 0, done.stdout + done.stderr
+        paths = [ROOT / "playbooks" / (name + ".yml") for name in names.split()]
+        done = self.ansible.playbook_over_ssh("-i", self.inventory, *paths, *options, *more, **index)
         self.output = done.stdout + done.stderr
-        recap = re.search(r"web1\.example\.org +: (.*)", done.stdout).group(1)
+        assert done.returncode == code, self.output
+        # Each playbook adds to what the ones before have told.
+        stats = json.loads(re.findall(r"RUN: (\{.*\})", done.stdout)[-1])
+        self.summary = stats["fleet_backup"]["web1.example.org"]
+        recap = re.findall(r"^web1\.example\.org +: (.*)", done.stdout, re.MULTILINE)[-1]
         return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", recap)}
 
     def fact(self):
@@ -113,6 +116,7 @@ def test_deploy_twice_change_and_undeploy(fleet, tmp_path):
     first = fleet.play("deploy", "--diff", "-vvv", agent_wheel_dir=wheels(tmp_path))
     assert first["ok"] + first["changed"] <= 12
     assert SECRET not in fleet.output
+    assert (fleet.summary["install"]["changed"], fleet.summary["schedule"]["outcome"]) == (True, "success")
     assert host.run("stat", "-c", "%a %U", "/etc/fleet-backup/jobs.json").stdout.split() == ["600", "root"]
     written = json.loads(host.run("cat", "/etc/fleet-backup/jobs.json").stdout)
     assert written["jobs"] == variables()["fleet_backup_jobs__web"]
@@ -129,6 +133,13 @@ def test_deploy_twice_change_and_undeploy(fleet, tmp_path):
     fact = fleet.fact()
     assert (fact["healthy"], fact["jobs"][0]["last_backup"]) == (True, taken["id"])
 
+    # From the controller, by the connection that may break.
+    told = fleet.play("backup schedule_list notify_test", "-e", "poll_interval=1", code=2)
+    assert (told["changed"], told["failed"]) == (1, 1)
+    assert fleet.summary["app"]["id"] > taken["id"]
+    assert re.search(r"^app: schedule daily \(\d+ 2 \* \* \*\) is active, next ", fleet.output, re.MULTILINE)
+    assert fleet.summary["notify"]["error"]["code"] == "notification" and SECRET not in fleet.output
+
     # A second time changes nothing, whatever people set on the host; what the inventory says is changed, unless it is only shown.
     host.fleet_backup("schedule", "set", "app", "daily", "--at", "03:00")
     local = host.run("cat", "/etc/fleet-backup/conf.d/local.json").stdout
@@ -144,8 +155,8 @@ def test_deploy_twice_change_and_undeploy(fleet, tmp_path):
     (row,) = host.fleet_backup("schedule", "list")["schedules"]
     assert (row["state"], row["origin"]) == ("active", "conf.d/local.json, instead of jobs.json")
 
-    assert fleet.play("undeploy")["changed"] == 1
-    assert fleet.play("undeploy")["changed"] == 0
+    assert fleet.play("undeploy undeploy")["changed"] == 1
+    assert fleet.summary["uninstall"] == {"outcome": "success", "changed": False}
     kept = "-path /proc -o -path /sys -o -path /run -o -path /var/backups"
     assert host.run("sh", "-c", "find / \\( %s \\) -prune -o -iname '*fleet?backup*' -print" % kept).stdout == ""
     assert host.run("ls", "/var/backups/fleet/web1.example.org/app").stdout

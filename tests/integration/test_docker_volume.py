@@ -94,6 +94,11 @@ def test_a_missing_volume_is_made_as_it_was(tmp_path, docker, ahead):
     assert trees.differences(before, trees.snapshot(docker.path("one"))) == []
     assert docker.client.volumes.get(docker.name("one")).attrs["Labels"] == {"tier": "gold"}
     assert not docker.exists("two"), "nothing of it was asked for"
+    # As another one, beside it.
+    beside = {"include": ("/%s/" % docker.name("one"),), "move": {docker.name("one"): docker.name("copy")}}
+    copied = put_back(config, **beside)
+    assert (copied.error, copied.outcome) == (None, "success")
+    assert trees.differences(before, trees.snapshot(docker.path("copy"))) == []
 
 
 def test_a_volume_bound_to_a_folder_of_the_host(tmp_path, docker, ahead):
@@ -268,6 +273,7 @@ def test_containers_go_on_after_the_kill_of_a_module(tmp_path, docker):
     fill(docker)
     docker.container("app", "one")
     ansible = Ansible(tmp_path / "ansible")
+    ansible.environment["ANSIBLE_PIPELINING"] = "false"  # a file, by whose name it is found
     options = jobs.describe(tmp_path, source(docker, "one", containers="stop"), **SLOW)
     options["job"] = options.pop("jobs")[0]
     answers = []

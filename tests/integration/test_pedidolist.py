@@ -76,6 +76,7 @@ def test_the_playbooks_know_the_tenants(tmp_path, postgres):
         "pedidolist_backups": str(tmp_path / "store"),
         "pedidolist_stores": ["disk"],
         "fleet_backup_state_dir": str(tmp_path / "state"),
+        "poll_interval": 1,
     }
     (tmp_path / "store").mkdir()
     ansible = Ansible(tmp_path / "ansible")

@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,14 +36,22 @@ class Marketplace:
             "marketplace_backups": str(self.backups),
             **({} if everywhere else {"marketplace_stores": ["disk"]}),
             "fleet_backup_state_dir": str(folder / "state"),
+            "poll_interval": 1,
         }
         marketplace.make(self.application, vehicles=40)
 
-    def play(self, name, *options, **more):
+    def play(self, names, *options, **more):
+        """Run playbooks one after another, in one run of Ansible: each costs seconds."""
+        return self._ansible.playbook(*self._arguments(names, more), *options)
+
+    def start(self, names, **more):
+        return self._ansible.start(*self._arguments(names, more))
+
+    def _arguments(self, names, more):
         variables = json.dumps({**self._variables, **more})
         inventory = ROOT / "inventories" / "marketplace"
-        linux = ["--limit", "all:!windows"]
-        return self._ansible.playbook("-i", inventory, PLAYBOOKS / (name + ".yml"), "-e", variables, *linux, *options)
+        paths = [PLAYBOOKS / (name + ".yml") for name in names.split()]
+        return ["-i", inventory, *paths, "-e", variables, "--limit", "all:!windows"]
 
 
 @pytest.fixture
@@ -48,6 +61,25 @@ def example(ansible, tmp_path):
 
 def manifests(example):
     return sorted(example.backups.glob("*/*/*.json"))
+
+
+def until(what, condition):
+    """The first true value of ``condition``, which is asked for two minutes at most."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError("waited for two minutes until %s" % what)
+
+
+def opened(fifo):
+    """A descriptor to write to it, once somebody reads it."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def test_one_component_comes_back_and_the_rest_stays(example):
@@ -63,8 +95,7 @@ def test_one_component_comes_back_and_the_rest_stays(example):
 
 
 def test_verify_tells_what_is_damaged(example):
-    assert example.play("backup").returncode == 0
-    whole = example.play("verify")
+    whole = example.play("backup verify")
     assert whole.returncode == 0, whole.stdout
     (manifest,) = manifests(example)
     assert "%s whole" % manifest.stem in whole.stdout
@@ -75,13 +106,50 @@ def test_verify_tells_what_is_damaged(example):
     assert "uploads.tar.zst" in damaged.stdout
 
 
+def test_the_data_of_production_goes_to_testing(ansible, tmp_path):
+    """Onto that host alone, where its job has it; and what was there can be had back."""
+    store = tmp_path / "store"
+    store.mkdir()
+    sites = {}
+    for name in ("production", "testing"):
+        sites[name] = tmp_path / name / "site"
+        sites[name].mkdir(parents=True)
+        (sites[name] / "page.html").write_text("of " + name)
+    job = {"name": "site", "sources": [{"name": "files", "files": {"paths": ["{{ site }}"]}}], "stores": ["disk"]}
+    everywhere = {
+        "fleet_backup_jobs": [job],
+        "fleet_backup_stores": [{"name": "disk", "local": {"path": str(store)}}],
+        "fleet_backup_state_dir": str(tmp_path / "{{ inventory_hostname }}" / "state"),
+        "site": str(tmp_path / "{{ inventory_hostname }}" / "site"),
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": dict.fromkeys(sites), "vars": everywhere}}))
+
+    def play(name, *options, **variables):
+        extra = json.dumps({"poll_interval": 1, **variables})
+        return ansible.playbook("-i", inventory, PLAYBOOKS / (name + ".yml"), "-e", extra, *options)
+
+    assert play("backup", "--limit", "production").returncode == 0
+    mistaken = play("restore", confirm="yes", from_host="production")
+    assert mistaken.returncode != 0 and "of production, testing, name those that are meant" in mistaken.stdout
+    both = play("restore", target="all", confirm="yes", from_host="production")
+    assert "with from_host, name the one host that gets it, not production, testing" in both.stdout
+    assert (sites["testing"] / "page.html").read_text() == "of testing"
+
+    moves = {str(sites["production"]): str(sites["testing"])}
+    done = play("restore", "--limit", "testing", confirm="yes", from_host="production", move=moves)
+    assert done.returncode == 0, done.stdout
+    assert (sites["testing"] / "page.html").read_text() == (sites["production"] / "page.html").read_text() == "of production"
+    assert sorted(path.parent.parent.name for path in store.glob("*/*/*.json")) == ["production", "testing"]
+    assert "pre-restore" in done.stdout
+
+
 def test_list_and_prune_tell_people(example):
-    for _round in range(2):
-        assert example.play("backup").returncode == 0
+    listed = example.play("backup backup list")
+    assert listed.returncode == 0, listed.stdout
     ids = [path.stem for path in manifests(example)]
-    listed = example.play("list")
     assert all(backup_id in listed.stdout for backup_id in ids)
-    assert '"marketplace: 2 backups"' in listed.stdout
+    assert "marketplace: 2 backups\n" in listed.stdout
     stats = listed.stdout[listed.stdout.index("CUSTOM STATS") :]
     assert '"newest": "%s"' % ids[1] in stats
     pruned = example.play("prune", "--check")
@@ -89,10 +157,31 @@ def test_list_and_prune_tell_people(example):
     assert [path.stem for path in manifests(example)] == ids
 
 
-def test_a_new_enough_backup_is_enough(example):
-    for _round in range(2):
-        assert example.play("backup", unless_newer_than="1h").returncode == 0
+def test_a_new_enough_backup_is_enough_and_takes_two_tasks(example):
+    done = example.play("backup backup", unless_newer_than="1h")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"marketplace.example.org +: ok=4 +changed=1 ", done.stdout), done.stdout
     assert len(manifests(example)) == 1
+
+
+def test_a_backup_outlives_its_controller(example, tmp_path):
+    """And jobs that were not asked for are left alone."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    dump = {"name": "dump", "command": {"command": ["cat", str(fifo)]}}
+    job = {"name": "long", "sources": [dump], "stores": ["disk"], "compression": {"algorithm": "none"}}
+    with example.start("backup", fleet_backup_jobs__more=[job], job="long") as controller:
+        pipe = until("somebody reads the dump", lambda: opened(fifo))
+        os.killpg(controller.pid, signal.SIGKILL)
+        assert controller.wait(60) == -signal.SIGKILL
+    os.write(pipe, b"all of it")
+    os.close(pipe)
+    until("there is a backup", lambda: manifests(example))
+    (manifest,) = manifests(example)
+    assert manifest.parent.name == "long"
+    assert [path.read_bytes() for path in manifest.with_suffix("").glob("dump.*") if "json" not in path.suffixes][
+        0
+    ] == b"all of it"
 
 
 def test_one_job_that_fails_does_not_stop_the_others(ansible, example, tmp_path):
@@ -147,7 +236,7 @@ def test_a_secret_of_a_job_is_never_shown(ansible, example, tmp_path):
     }
     variables = tmp_path / "secret.json"
     variables.write_text(json.dumps({"fleet_backup_jobs": [job]}))
-    for playbook, more in (("backup", {}), ("restore", {"job": "secret", "confirm": "yes"}), ("verify", {}), ("list", {})):
+    for playbook, more in (("list backup", {}), ("verify", {}), ("restore", {"job": "secret", "confirm": "yes"})):
         done = example.play(playbook, "-vvv", "-e", "@%s" % variables, **more)
         assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in done.stdout
         assert secret not in done.stdout + done.stderr
@@ -157,15 +246,16 @@ def test_status_and_copy(example, tmp_path):
     unhealthy = example.play("status", fail=True)
     assert unhealthy.returncode != 0
     assert "NO BACKUP" in unhealthy.stdout
-    assert example.play("backup").returncode == 0
-    healthy = example.play("status", fail=True)
-    assert healthy.returncode == 0, healthy.stdout
-    assert "marketplace: healthy, the newest backup" in healthy.stdout
     disk = tmp_path / "disk"
     disk.mkdir()
-    copied = example.play("copy", to_dir=str(disk))
-    assert copied.returncode == 0, copied.stdout
+    healthy = example.play("backup status copy", fail=True, to_dir=str(disk))
+    assert healthy.returncode == 0, healthy.stdout
+    assert "marketplace: healthy, the newest backup" in healthy.stdout
     assert sorted(p.name for p in disk.glob("*/*/*.json")) == [p.name for p in manifests(example)]
+    # Old enough for somebody who asks for more than the job does.
+    stale = example.play("status", fail=True, max_age="1s")
+    assert stale.returncode != 0
+    assert "marketplace: STALE, the newest backup" in stale.stdout and "no fresh backup: marketplace" in stale.stdout
 
 
 def test_the_project_for_awx_has_every_playbook(ansible):
@@ -185,9 +275,14 @@ def test_the_passphrase_may_come_from_the_environment(ansible, example, tmp_path
         "stores": ["disk"],
         "encryption": {"passphrase_env": "LOCKED_PASSPHRASE"},
     }
+    # The host does not have the controller's environment.
+    host = tmp_path / "python"
+    host.write_text('#!/bin/sh\nunset FLEET_BACKUP_PASSPHRASE\nexec "%s" "$@"\n' % sys.executable)
+    host.chmod(0o755)
     ansible.environment.update(LOCKED_PASSPHRASE="correct-horse", FLEET_BACKUP_PASSPHRASE="correct-horse")
-    assert example.play("backup", fleet_backup_jobs=[job]).returncode == 0
-    done = example.play("restore", fleet_backup_jobs=[job], to=str(tmp_path / "there"), confirm="yes")
+    done = example.play(
+        "backup restore", fleet_backup_jobs=[job], to=str(tmp_path / "there"), confirm="yes", ansible_python_interpreter=str(host)
+    )
     assert done.returncode == 0, done.stdout
     assert "correct-horse" not in done.stdout
     assert list((tmp_path / "there").rglob("app.py"))

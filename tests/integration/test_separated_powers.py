@@ -102,6 +102,7 @@ def test_nothing_is_shown_by_the_playbook_however_talkative(host: Host) -> None:
         "fleet_backup_stores": host.options["stores"],
         "fleet_backup_state_dir": host.options["state_dir"],
         "confirm": "yes",
+        "poll_interval": 1,
         "to": str(host.folder / "out"),
         "identity": str(host.identity),
     }

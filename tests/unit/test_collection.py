@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import yaml
@@ -31,3 +32,14 @@ def test_nothing_is_called_underscore():
         if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store)
     ]
     assert found == []
+
+
+def test_an_execution_environment_gets_what_the_controller_imports():
+    """And nothing else: data goes from the hosts straight to the stores."""
+    meta = ROOT / "meta"
+    described = yaml.safe_load((meta / "execution-environment.yml").read_text())
+    assert described["version"] == 1
+    files = {kind: (ROOT / path).read_text().splitlines() for kind, path in described["dependencies"].items()}
+    python = [re.split(r"[><=\[ ]", line)[0] for line in files["python"] if line and not line.startswith("#")]
+    assert python == ["cryptography", "pip"]
+    assert all(re.fullmatch(r"[a-z0-9+.-]+ \[platform:(dpkg|rpm)\]", line) for line in files["system"]), files["system"]

@@ -39,10 +39,10 @@ def plan(component: ComponentReader, target: RestoreTarget) -> RestorePlan:
         with _daemon(target) as daemon:
             places = {}
             for name in _names(component):
-                volume = daemon.volume(name)
+                volume = daemon.volume(target.move.get(name, name))
                 if volume is not None:
                     check_mounted(volume, RestoreError)
-                places[name] = volume.place if volume is not None else _NOWHERE % name
+                places[name] = volume.place if volume is not None else _NOWHERE % target.move.get(name, name)
         _move(component, places)
     return plan_restore(component, target, _rules(target))
 
@@ -104,14 +104,17 @@ class VolumesRestoring:
     def _open(self) -> None:
         daemon = self._daemon = _daemon(self._target)
         facts = self._component.facts.get("volumes") or {}
-        volumes = [daemon.volume(name) or self._make(name, facts.get(name) or {}) for name in self._wanted()]
+        volumes = {}
+        for name in self._wanted():
+            here = self._target.move.get(name, name)
+            volumes[name] = daemon.volume(here) or self._make(here, facts.get(name) or {})
         options = self._target.options or {}
-        users = daemon.users(volume.name for volume in volumes)
+        users = daemon.users(volume.name for volume in volumes.values())
         self._hold = Hold(daemon, users, options.get("containers", LEAVE), options.get("stop_timeout", _STOP_SECONDS))
         self._hold.begin()
-        for volume in volumes:
+        for volume in volumes.values():
             check_mounted(volume, RestoreError)
-        _move(self._component, {volume.name: volume.place for volume in volumes})
+        _move(self._component, {name: volume.place for name, volume in volumes.items()})
 
     def _wanted(self) -> t.List[str]:
         """The volumes of which anything is to be restored."""

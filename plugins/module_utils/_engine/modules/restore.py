@@ -29,6 +29,8 @@ def run(params: Params, check_mode: bool) -> Result:
         to=params["to"],
         store=params["store"],
         from_dir=params["from_dir"],
+        from_host=params["from_host"],
+        move=params["move"],
         delete=params["delete"],
         set_ids=params["set_ids"],
         devices=params["devices"],

@@ -33,6 +33,7 @@ from ..sources import RestorePlan, RestoreTarget, Restoring
 from ..sources import load as load_source
 from ..state import State
 from ..telling import tell
+from .another_host import check_host, insist_on_own_places, place_roots
 from .choosing import Choice, choose_backup
 from .folders import Folders
 from .overriding import overridden
@@ -46,10 +47,11 @@ class RestoreRequest:
     ``backup``: ``latest``, an id or the beginning of one; with ``at``, the newest that had finished by then. ``components``: all
     when empty. ``include``: patterns as in C(.gitignore) of the entries wanted. ``to``: a folder instead of the original place.
     ``store``: instead of the first of the job's that has the backup intact. ``from_dir``: a plain folder with backups
-    instead of any store; then neither configuration nor job are needed. ``delete``, ``set_ids``, ``devices``: see
-    sources.RestoreTarget. ``confirm``: whether existing data may be overwritten, or a function that asks somebody: it
-    gets the result so far, with what would be done in ``components``. ``safety_backup``: back up first what is there now.
-    ``options``: of the sources' drivers, for this restore instead of the job's. ``keyring``: what opens an encrypted backup.
+    instead of any store; then neither configuration nor job are needed. ``from_host``: the host whose backups of that job are
+    meant, instead of this one's. ``delete``, ``set_ids``, ``devices``, ``move``: see sources.RestoreTarget. ``confirm``: whether
+    existing data may be overwritten, or a function that asks somebody: it gets the result so far, with what would be done in
+    ``components``. ``safety_backup``: back up first what is there now. ``options``: of the sources' drivers, for this restore
+    instead of the job's. ``keyring``: what opens an encrypted backup.
     """
 
     backup: str = "latest"
@@ -59,6 +61,8 @@ class RestoreRequest:
     to: t.Optional[str] = None
     store: t.Optional[str] = None
     from_dir: t.Optional[str] = None
+    from_host: t.Optional[str] = None
+    move: t.Dict[str, str] = field(default_factory=dict)
     delete: bool = False
     set_ids: bool = False
     devices: bool = False
@@ -149,6 +153,8 @@ def restore_each(
         insist_on_tenant(job, "backup %s" % request.backup)
     if request.to is not None:
         insist_on_tenant(job, "what a folder (to) gets")
+    if request.from_host is not None:
+        insist_on_tenant(job, "what another host has backed up")
     return each_tenant(config, job, "restore", lambda one: restore(config, one.name, request, progress=progress))
 
 
@@ -204,22 +210,29 @@ class _Run:
             return [bare_catalog(request.from_dir, request.keyring)]
         if self._config is None or self._job_name is None:
             raise ConfigurationError("name a job, or a folder that holds a backup (from)")
+        config = self._config
+        if request.from_host is not None:
+            check_host(request.from_host)
+            config = dataclasses.replace(config, host=request.from_host)
         names = (
             [request.store] if request.store else list(self._job.stores) if self._job else [s.name for s in self._config.stores]
         )
         if not names:
             raise NotFoundError("there is no job %r, and no store that could hold its backups" % self._job_name)
-        return [open_catalog(self._config, self._job_name, name, request.keyring) for name in names]
+        return [open_catalog(config, self._job_name, name, request.keyring) for name in names]
 
     def _restore(self, choice: Choice) -> None:
         result, request = self._result, self._request
         manifest = choice.manifest
         result.id, result.store = manifest.id, choice.catalog.store.name
-        result.host, result.job = manifest.host, self._job_name or manifest.job
+        result.host, result.job = self._config.host if self._config else manifest.host, self._job_name or manifest.job
         self._say("backup %s of job %s on host %s, from store %s" % (manifest.id, manifest.job, manifest.host, result.store))
         for reader in choice.readers:
             component = reader.component
             result.components.append(ComponentRestore(component.name, component.source, component.entries, component.bytes))
+        place_roots(choice.readers, request.move)
+        if request.from_host is not None and request.to is None:
+            insist_on_own_places(self._job, choice.readers, request.move)
         if request.dry_run or request.confirm is not True:
             self._plan(choice)
         if request.dry_run:
@@ -361,6 +374,7 @@ class _Run:
             delete=request.delete,
             set_ids=request.set_ids,
             devices=request.devices,
+            move=request.move,
             options=overridden(told.source, options, request.options),
             leave_out=leave_out,
         )

@@ -109,7 +109,8 @@ class RestoreTarget:
     semantics, matched against the entries' archive paths); empty means all. ``delete``: also remove what is there now and is not
     in the backup, as far as the source would have backed it up. ``options``: the source's own options in the job, if it is known;
     ``leave_out``: folders that are not touched, whatever they hold (the stores and the state of fleet.backup itself).
-    ``devices``/``set_ids``: allow device nodes and set-uid/set-gid bits from the archive.
+    ``devices``/``set_ids``: allow device nodes and set-uid/set-gid bits from the archive. ``move``: other names for places, by
+    the name in the backup; the roots of trees of files are moved by it already.
     """
 
     to: t.Optional[str] = None
@@ -119,6 +120,7 @@ class RestoreTarget:
     devices: bool = False
     options: t.Optional[t.Dict[str, t.Any]] = None
     leave_out: t.Tuple[str, ...] = ()
+    move: t.Mapping[str, str] = field(default_factory=dict)
 
 
 class Restoring(t.Protocol):

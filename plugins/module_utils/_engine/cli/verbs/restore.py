@@ -48,6 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="folder", metavar="DIR", help="take the backup from this plain folder instead of a store")
     parser.add_argument("--store", metavar="NAME", help="take the backup from this store")
     parser.add_argument(
+        "--from-host", metavar="HOST", help="take the backup of this other host; its data replaces that of this one"
+    )
+    parser.add_argument(
+        "--move",
+        metavar="OLD=NEW",
+        action="append",
+        default=[],
+        help="restore a path and what was below it, or a Docker volume, to another path or volume; may be repeated",
+    )
+    parser.add_argument(
         "--option",
         metavar="NAME=VALUE",
         action="append",
@@ -77,6 +87,8 @@ def run(session: Session) -> Result:
         to=os.path.abspath(arguments.to) if arguments.to else None,
         store=arguments.store,
         from_dir=arguments.folder,
+        from_host=arguments.from_host,
+        move=_moves(arguments.move),
         delete=arguments.delete,
         set_ids=arguments.set_ids,
         devices=arguments.devices,
@@ -138,6 +150,14 @@ def _options(given: t.Sequence[str]) -> t.Dict[str, t.Any]:
         else:
             result[name] = value
     return result
+
+
+def _moves(given: t.Sequence[str]) -> t.Dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for old, equals, new in pairs:
+        if not (old and equals and new):
+            raise ConfigurationError("--move %s%s%s: is not of the form OLD=NEW" % (old, equals, new))
+    return {old: new for old, _equals, new in pairs}
 
 
 def _can_ask(session: Session) -> bool:
