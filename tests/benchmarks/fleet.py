@@ -88,9 +88,23 @@ def _prepare(host: Host, public_key: str) -> None:
     host.run("sh", "-c", script)
 
 
+@contextlib.contextmanager
+def _room_for(count: int) -> t.Iterator[None]:
+    """Let this machine watch as much as ``count`` systemds do; sysctl's fs.inotify.max_user_instances is 128 by default."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    before, needed = int(limit.read_text()), 128 + 16 * count
+    if before < needed:
+        limit.write_text("%d\n" % needed)
+    try:
+        yield
+    finally:
+        limit.write_text("%d\n" % before)
+
+
 def main(count: int) -> int:
     missed = []
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_room_for(count))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         began = time.monotonic()
         hosts = [stack.enter_context(Host()) for _number in range(count)]

@@ -51,6 +51,9 @@ from .upon import Upon, described
 if t.TYPE_CHECKING:
     from ..signing import SigningKey
 
+# Who wanted zstd wanted speed: a third faster than gzip's usual level, for archives that are 3 % larger.
+_INSTEAD_OF_ZSTD = Compression("gzip", 4)
+
 
 def backup(
     config: Config,
@@ -446,7 +449,7 @@ class _Run:
                 "no-zstd",
                 "backports.zstd is not installed, so gzip was used instead of zstd; install it, or choose gzip in the job",
             )
-        return Compression("gzip", 6)
+        return _INSTEAD_OF_ZSTD
 
     def _check_space(self, delivery: AnyDelivery) -> None:
         """Drop a store that has less room than the last backup took there."""
