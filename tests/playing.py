@@ -28,6 +28,7 @@ class Ansible:
         (folder / "ansible.cfg").touch()  # the user's own must not count
         temporary = str(folder / "ansible" / "tmp")
         self.environment = {
+            "ANSIBLE_ASYNC_DIR": str(folder / "ansible" / "async"),
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             "ANSIBLE_CALLBACKS_ENABLED": "shared_payloads",
             "ANSIBLE_COLLECTIONS_PATH": str(folder),
