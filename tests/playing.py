@@ -27,8 +27,9 @@ class Ansible:
         (collections / "backup").symlink_to(ROOT)
         (folder / "ansible.cfg").touch()  # the user's own must not count
         temporary = str(folder / "ansible" / "tmp")
+        # On this machine nothing is left in the user's home; other hosts have homes of their own.
+        self._here = {"ANSIBLE_ASYNC_DIR": str(folder / "ansible" / "async"), "ANSIBLE_REMOTE_TEMP": temporary}
         self.environment = {
-            "ANSIBLE_ASYNC_DIR": str(folder / "ansible" / "async"),
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             "ANSIBLE_CALLBACKS_ENABLED": "shared_payloads",
             "ANSIBLE_COLLECTIONS_PATH": str(folder),
@@ -39,18 +40,18 @@ class Ansible:
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_REMOTE_TEMP": temporary,
             "ANSIBLE_SHOW_CUSTOM_STATS": "true",
             "LC_ALL": "C.UTF-8",
         }
 
     def playbook(self, *arguments: t.Union[str, Path], **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``ansible-playbook`` on this machine and return what came of it."""
-        return self.playbook_over_ssh(*_HERE, *arguments, **environment)
+        return self.playbook_over_ssh(*_HERE, *arguments, **{**self._here, **environment})
 
     def start(self, *arguments: t.Union[str, Path]) -> subprocess.Popen[bytes]:
         """Start ``ansible-playbook`` on this machine, in a session of its own, and return it while it runs."""
         command, environment = self._command("ansible-playbook", *_HERE, *arguments)
+        environment.update(self._here)
         return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )  # fmt: skip

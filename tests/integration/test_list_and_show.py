@@ -281,7 +281,7 @@ class TestShow:
         write_backup(stores[0], OLD)
         write_backup(stores[0], NEW, job="blog")
         result = show(config, "latest")
-        assert result.exit_code == 12 and "name the job" in result.error["message"]
+        assert result.exit_code == 12 and "each job and tenant; name which" in result.error["message"]
 
     def test_a_beginning_that_several_jobs_have(self, config, stores):
         write_backup(stores[0], OLD)

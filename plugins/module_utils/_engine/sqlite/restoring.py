@@ -16,7 +16,7 @@ import typing as t
 
 from ..errors import RestoreError, SourceError
 from ..interruption import uninterrupted
-from ..private import write_all
+from ..private import open_private, write_all
 from ..result import Notice, utc_now
 from ..scratch import Scratch, need_space
 from ..sources import RestorePlan, RestoreTarget
@@ -150,7 +150,7 @@ class SqliteRestoring:
             self._new_folders.insert(0, name)
 
     def _write(self, entry: Entry, progress: t.Callable[[int], None]) -> None:
-        with open(os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as file:
+        with open(open_private(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", buffering=0) as file:
             for data in self._component.read(entry):
                 write_all(file.fileno(), data)
                 progress(len(data))
