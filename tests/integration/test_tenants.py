@@ -234,7 +234,7 @@ def test_modules_work_on_one_tenant_or_on_all(tmp_path, database):
     # One tenant comes back, then all of them; an id is of one tenant, so it needs the name.
     wanted = {
         "controller_identities": [], "backup": "latest", "at": None, "components": [], "include": [], "to": None,
-        "from_dir": None, "from_host": None, "move": [], "store": None, "delete": False, "set_ids": False, "devices": False,
+        "from_dir": None, "from_host": None, "move": {}, "store": None, "delete": False, "set_ids": False, "devices": False,
         "confirm": True, "safety_backup": False,
         "options": {},
     }  # fmt: skip
