@@ -363,8 +363,6 @@ def jobs(store: Store, host: str) -> t.List[str]:
 
 def hosts_and_jobs(store: Store) -> t.List[t.Tuple[str, str]]:
     """All jobs of all hosts that have backups on a store, each with its host; in one listing where the store can do that."""
-    from .side_by_side import side_by_side
-
     found = store.beginnings("/" + _CENTURY)
     # A path that ends at the second place is that of a job whose own name begins so.
     paths = [path.split("/") for path in found or ()]

@@ -8,7 +8,7 @@ import sys
 import typing as t
 
 from ..system import IS_WINDOWS
-from .choose import Left, ask, pick
+from .choose import Left, needed, pick
 from .console import Console, EndOfInput
 from .output import safe
 
@@ -22,10 +22,7 @@ class TerminalPerson:
         self._console.tell(safe(text))
 
     def ask(self, question: str) -> str:
-        while True:
-            answer = ask(self._console, safe(question))
-            if answer:
-                return answer
+        return needed(self._console, safe(question))
 
     def ask_secret(self, question: str) -> str:
         while True:

@@ -47,12 +47,13 @@ def insist_on_own_places(job: t.Optional[Job], readers: t.Sequence[ComponentRead
                 "this host's job has no source %s (%s), so it does not say where that goes; restore with to, or other components"
                 % (name, driver)
             )
-        options = own[name].options
-        mine: t.Sequence[str] = options["paths"] if driver == "files" else options.get("volumes") or ()
+        kind = load_source(driver)
+        mine = kind.places(own[name].options)
         if not mine:
             continue  # the job says it otherwise: a server, a file, a project
-        roots = [os.fsdecode(root.path if driver == "files" else root.name) for root in reader.roots]
-        for place in roots if driver == "files" else [moves.get(root, root) for root in roots]:
+        names = [os.fsdecode(root.name) for root in reader.roots]
+        moved = [os.fsdecode(root.path) for root in reader.roots]
+        for place in moved if kind.roots_are_paths else [moves.get(root, root) for root in names]:
             if place.rstrip(os.sep) not in [path.rstrip(os.sep) for path in mine]:
                 raise ConfigurationError(
                     "%s: the job of this host does not back that up, but %s; say with move where it goes"

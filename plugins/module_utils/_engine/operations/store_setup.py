@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
 from ..interruption import uninterrupted
 from ..job import Config, StoreConfig, parse_config
+from ..job_files import LOCAL
 from ..person import Person
 from ..replacement import Replacement
 from ..result import Result
@@ -157,7 +158,7 @@ def _new(
             options[wanted] = person.ask("%s (%s): " % (wanted, _help(kind, wanted)))
     description = {"name": name, driver: options}
     (store,) = parse_config({"host": "localhost", "stores": [description]}).stores
-    return _Setup(store, (os.path.join(folder, "conf.d", "local.json"), description))
+    return _Setup(store, (os.path.join(folder, LOCAL), description))
 
 
 def _consenting(driver: str, name: str) -> t.Type[Store]:

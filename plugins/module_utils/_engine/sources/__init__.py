@@ -188,6 +188,11 @@ class Source:
         """The options for one tenant; the same for a source that knows none."""
         return options
 
+    @classmethod
+    def places(cls, options: t.Dict[str, t.Any]) -> t.Sequence[str]:
+        """Where the roots of its trees lie, as the options name them; nothing where they say it otherwise, or there are none."""
+        return ()
+
     def tenants(self) -> t.List[str]:
         """Those tenants. Raises SourceError."""
         return []

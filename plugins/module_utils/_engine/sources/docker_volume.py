@@ -71,6 +71,11 @@ class DockerVolumeSource(Source):
     )
 
     @classmethod
+    def places(cls, options: t.Dict[str, t.Any]) -> t.Sequence[str]:
+        names: t.List[str] = options["volumes"]
+        return names
+
+    @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
         problems = FilesSource.check_options({**options, "paths": []})
         names = [name for name in options["volumes"] if isinstance(name, str)]

@@ -158,6 +158,11 @@ class FilesSource(Source):
         roots = [Root(os.fsencode(path), archive_name(path)) for path in self.options["paths"]]
         return sorted(roots, key=lambda root: sort_key(root.name))
 
+    @classmethod
+    def places(cls, options: t.Dict[str, t.Any]) -> t.Sequence[str]:
+        paths: t.List[str] = options["paths"]
+        return paths
+
     def _walk(
         self,
         root: Root,
