@@ -111,6 +111,22 @@ def test_what_was_pruned_is_not_copied_again(scene, rules):
     assert [c.id for c in copy(small, "app", everything=True, to_dir=str(scene.folder / "disk")).copied] == ids
 
 
+def test_what_is_there_already_asks_little(scene, monkeypatch):
+    """Of each copy its manifest and one listing tell enough; the store that it came from is listed once."""
+    ids = [scene.take(), scene.take("incremental"), scene.take()]
+    mark_backup(scene.alone, "pin", ids[0])
+    assert copy(scene.both, "app", everything=True).error is None
+    asked = []
+    for what in ("open", "list"):
+        real = getattr(LocalStore, what)
+        monkeypatch.setattr(
+            LocalStore, what, lambda s, key, *more, real=real: asked.append("%s %s" % (s.name, key)) or real(s, key, *more)
+        )
+    assert copy(scene.both, "app", everything=True, to_stores=["far"]).copied == []
+    looked = ["far web1/app/%s%s" % (i, ending) for i in ids for ending in ("", ".json")]
+    assert sorted(asked) == ["disk web1/app", "far web1/app", *sorted(looked)]
+
+
 def test_a_mark_that_came_later_is_copied_later(scene):
     taken = scene.take()
     copy(scene.both, "app")

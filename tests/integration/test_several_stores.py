@@ -24,6 +24,7 @@ from _engine.operations.place import open_store
 from _engine.operations.prune import prune
 from _engine.operations.restore import RestoreRequest, restore
 from _engine.operations.verify import verify
+from _engine.stores.local import LocalStore
 
 
 class Far:
@@ -198,6 +199,19 @@ def test_one_run_makes_up_for_so_many_copies_at_most(tmp_path: Path, far: Far, m
     assert [w.code for w in first.warnings] == ["copy-missing"] and "1 copies more" in first.warnings[0].message
     assert ([c.id for c in second.completed], second.outcome) == (ids[:1], "success")
     assert third.completed == []
+
+
+def test_without_a_rule_only_what_is_missing_is_read(tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path, "disk", "far", guard={"enabled": False})
+    before = [take(config).id, take(config).id]
+    ids = missed(config, far, 1)
+    opened: t.List[str] = []
+    real = LocalStore.open
+    monkeypatch.setattr(LocalStore, "open", lambda store, key, *more: opened.append(key) or real(store, key, *more))
+    assert [c.id for c in take(config, kind="full").completed] == ids
+    manifests = [key for key in opened if key.endswith(".json") and key.count("/") == 2]
+    assert [key for key in manifests if any(i in key for i in before)] == [], manifests
+    assert manifests
 
 
 def test_what_a_store_would_not_keep_is_not_made_up_for(tmp_path: Path, far: Far) -> None:

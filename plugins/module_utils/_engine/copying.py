@@ -69,19 +69,20 @@ def copy_backup(
 def copy_marks(source: Catalog, target: Catalog, backup_id: str) -> int:
     """Copy what somebody said of a backup since (accepted, pinned, proven) as far as the target lacks it; return the bytes."""
     sent = 0
-    known = {stored.key for stored in target.store.list(target.folder)[0]}
-    prefix = source.manifest_key(backup_id)[: -len(".json")] + ".mark-"
-    found = [stored.key for stored in source.store.list(source.folder)[0] if stored.key.startswith(prefix)]
-    # A signature is written before what it signs.
-    for key in sorted(found, key=lambda key: (not key.endswith(".sig"), key)):
-        name = key.rpartition("/")[2]
-        other = "%s/%s" % (target.folder, name) if target.folder else name
-        if "deleted" in name or other in known:
-            continue
+    there, here = ({o.key.rpartition("/")[2] for o in c.store.list(c.folder)[0]} for c in (source, target))
+    for name in lacking_marks(backup_id, there, here):
+        key, other = ("%s/%s" % (c.folder, name) if c.folder else name for c in (source, target))
         data = _small(source, key)
         if data is not None:
             sent += _put(target, other, data)
     return sent
+
+
+def lacking_marks(backup_id: str, there: t.Iterable[str], here: t.Container[str]) -> t.List[str]:
+    """The marks of a backup to be copied, in their order. ``there`` and ``here``: the names beside the backups' folders."""
+    found = [n for n in there if n.startswith(backup_id + ".mark-") and "deleted" not in n and n not in here]
+    # A signature is written before what it signs.
+    return sorted(found, key=lambda name: (not name.endswith(".sig"), name))
 
 
 def _require(target: Catalog, backup_id: str, reference: t.Mapping[str, t.Any]) -> None:

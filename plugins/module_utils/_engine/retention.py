@@ -69,6 +69,11 @@ _PERIODS = {
 }
 
 
+def lets_go(policy: t.Mapping[str, t.Any]) -> bool:
+    """Whether a policy has any rule; without one all backups are kept, whatever they are."""
+    return any(_limits(rule) for rule in (policy, *(policy.get("tags") or ())))
+
+
 def decide(
     backups: t.Sequence[Candidate],
     policy: t.Mapping[str, t.Any],
@@ -131,7 +136,7 @@ class _Rules:
         """One set of keep_ options over the backups that it governs, newest first."""
         last, within = rule.get("keep_last"), rule.get("keep_within")
         periods = [(period, rule[option]) for option, period in _PERIODS.items() if rule.get(option)]
-        if not (last or within or periods):
+        if not _limits(rule):
             self.keep(backups, prefix + "no rule says that it may go")
             return
         if last:
@@ -188,6 +193,10 @@ class _Rules:
         decisions = [Decision(b.id, bool(self._for[b.id]), self._for[b.id] or self._against[b.id]) for b in self._backups]
         decisions += [Decision(i, True, ["it cannot be read, so nothing is known of it"]) for i in unreadable]
         return sorted(decisions, key=lambda d: d.id, reverse=True)
+
+
+def _limits(rule: t.Mapping[str, t.Any]) -> bool:
+    return any(rule.get(option) for option in ("keep_last", "keep_within", *_PERIODS))
 
 
 def _ordinal(n: int) -> str:

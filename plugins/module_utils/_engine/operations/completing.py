@@ -14,7 +14,7 @@ from ..job import Config, Job
 from ..progress import Progress
 from ..state import State
 from ..stores import Store
-from .unwanted import rules, unwanted
+from .unwanted import unwanted
 
 #: How many copies a run makes up for on each store, the newest: it has a backup of its own to take, and others wait for it.
 AT_ONCE = 10
@@ -81,12 +81,11 @@ class Completing:
 
     def _worth(self, place: Place, ids: t.List[str]) -> t.List[str]:
         """Without those that the rules of the store would not keep, which are missed no more."""
-        retention = rules(self._config, self._described, place.store.name)
-        if not ids or not retention:
+        if not ids:
             return ids
         others = [(p.catalog, p.scan) for p in self._places if p is not place and not p.blind]
         try:
-            needless = unwanted(self._described, retention, (place.catalog, place.scan), others)
+            needless = unwanted(self._config, self._described, (place.catalog, place.scan), others)
         except FleetBackupError:
             return ids
         for backup_id in needless:

@@ -4,24 +4,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import typing as t
 from dataclasses import dataclass, field
 
 from ..catalog import Catalog, Scan
-from ..copying import copy_backup, copy_marks
+from ..copying import copy_backup, copy_marks, lacking_marks
 from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError, NotFoundError
 from ..interruption import checkpoint
 from ..job import Config, Job
 from ..lock import JobLock
 from ..progress import SILENT, Progress
 from ..result import FAILURE, SUCCESS, Result
+from ..side_by_side import side_by_side
 from ..state import State
 from ..stores.local import LocalStore
 from ..telling import tell
 from .place import open_catalog, trusted_hosts
 from .tenants import configured_job, each_tenant, insist_on_tenant
-from .unwanted import Looked, rules, unwanted
+from .unwanted import Looked, unwanted
 
 
 @dataclass
@@ -85,8 +87,7 @@ def copy(
         with contextlib.nullcontext() if dry_run else JobLock(config.state_dir, job_name, job.lock_timeout if job else 0):
             copying = _Copying(sources, targets, result, progress)
             if everything and job is not None:
-                kept = {c.store.name: rules(config, job, c.store.name) for c in targets}
-                copying.leave_out = lambda place, others: unwanted(job, kept[place[0].store.name] or {}, place, others)
+                copying.leave_out = functools.partial(unwanted, config, job)
             copying.run(list(backups) or ["latest"], everything)
     except (FleetBackupError, InterruptedRunError) as error:
         result.fail(error)
@@ -114,7 +115,8 @@ def _places(
     to_dir: t.Optional[str],
 ) -> t.Tuple[t.List[Catalog], t.List[Catalog]]:  # fmt: skip
     own = list(job.stores) if job else [store.name for store in config.stores]
-    sources = [open_catalog(config, name, store) for store in ([from_store] if from_store else own)]
+    opened = functools.lru_cache(None)(functools.partial(open_catalog, config, name))
+    sources = [opened(store) for store in ([from_store] if from_store else own)]
     if to_dir is not None:
         if to_stores:
             raise ConfigurationError("to_dir: give a folder or stores, not both")
@@ -122,7 +124,7 @@ def _places(
             raise ConfigurationError("to_dir: %s is not absolute; write the whole path" % to_dir)
         folder = LocalStore("folder", {"path": os.path.normpath(to_dir)})
         return sources, [Catalog(folder, "%s/%s" % (config.host, name), trusted=trusted_hosts(config))]
-    targets = [open_catalog(config, name, store) for store in (to_stores or own) if store != from_store]
+    targets = [opened(store) for store in (to_stores or own) if store != from_store]
     if not targets:
         raise ConfigurationError("to_stores: there is no other store to copy to; name one, or a folder")
     return sources, targets
@@ -154,7 +156,10 @@ class _Copying:
             others = [(catalog, self._scans[catalog.store.name]) for catalog in usable if catalog.store.name != target.store.name]
             left_out = self.leave_out((target, scan), others)
             self._result.left_out += [LeftOut(i, target.store.name, left_out[i]) for i in ids if i in left_out]
-            for backup_id in self._with_references(usable, [i for i in ids if i not in left_out]):
+            worth = [i for i in ids if i not in left_out]
+            self._look(target, worth)
+            # The target's own manifests first: of what it has they were just read.
+            for backup_id in self._with_references([target, *usable], worth):
                 checkpoint()
                 self._bring(usable, target, backup_id)
 
@@ -187,12 +192,12 @@ class _Copying:
             found.add(max(chosen))
         return sorted(found)
 
-    def _with_references(self, usable: t.Sequence[Catalog], ids: t.Sequence[str]) -> t.List[str]:
+    def _with_references(self, catalogs: t.Sequence[Catalog], ids: t.Sequence[str]) -> t.List[str]:
         """The ids and all that they need, the oldest first."""
         all_ids: t.Set[str] = set()
         for backup_id in ids:
             all_ids.add(backup_id)
-            for catalog in usable:
+            for catalog in catalogs:
                 if backup_id in self._scans[catalog.store.name].complete:
                     with contextlib.suppress(FleetBackupError):  # told when it is copied
                         all_ids.update(reference["id"] for reference in catalog.manifest(backup_id).references)
@@ -201,10 +206,7 @@ class _Copying:
 
     def _bring(self, usable: t.Sequence[Catalog], target: Catalog, backup_id: str) -> None:
         if self._is_whole(target, backup_id):
-            for source in usable:
-                if not self._result.dry_run and source.store.name != target.store.name and self._is_whole(source, backup_id):
-                    copy_marks(source, target, backup_id)
-                    break
+            self._bring_marks(usable, target, backup_id)
             return
         copied = CopiedBackup(backup_id, "", target.store.name, 0)
         self._result.copied.append(copied)
@@ -225,6 +227,20 @@ class _Copying:
         error = error or NotFoundError("backup %s is whole on no store that could be read" % backup_id)
         copied.outcome, copied.error = FAILURE, {"code": error.code, "message": str(error)}
         self._result.fail(error)
+
+    def _bring_marks(self, usable: t.Sequence[Catalog], target: Catalog, backup_id: str) -> None:
+        beside = self._scans[target.store.name].beside
+        for source in usable:
+            scan = self._scans[source.store.name]
+            if source is target or backup_id not in scan.complete:
+                continue
+            if lacking_marks(backup_id, scan.beside, beside) and not self._result.dry_run:
+                copy_marks(source, target, backup_id)
+            return
+
+    def _look(self, catalog: Catalog, ids: t.Sequence[str]) -> None:
+        """Find out side by side what is whole there."""
+        side_by_side([(catalog.store, functools.partial(self._is_whole, catalog, i)) for i in ids])
 
     def _is_whole(self, catalog: Catalog, backup_id: str) -> bool:
         """Whether a store has a manifest and every object in its size."""

@@ -12,25 +12,20 @@ from ..job import Config, Job
 from ..manifest import Manifest
 from ..marks import Marks, read_marks
 from ..result import from_iso, utc_now
-from ..retention import Candidate, decide
+from ..retention import Candidate, decide, lets_go
 
 Looked = t.Tuple[Catalog, Scan]
 
 
-def rules(config: Config, job: Job, store: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """What prune goes by on a store: its own rules, else the job's. None for a store that is not one of the job's."""
-    own = next((known.retention for known in config.stores if known.name == store), None)
-    return own if own is not None else job.retention if store in job.stores else None
-
-
-def unwanted(
-    job: Job, retention: t.Mapping[str, t.Any], target: Looked, sources: t.Sequence[Looked]
-) -> t.Dict[str, t.List[str]]:  # fmt: skip
-    """Of the backups that ``sources`` have and ``target`` lacks, those that its ``retention`` would let go, and why.
+def unwanted(config: Config, job: Job, target: Looked, sources: t.Sequence[Looked]) -> t.Dict[str, t.List[str]]:
+    """Of the backups that ``sources`` have and ``target`` lacks, those that its rules would let go, and why.
 
     The decision is that of a store that has them all. What is kept there is kept also where fewer are, and the other way round
-    for what was pruned, so neither is copied in vain. Raises the target's errors.
+    for what was pruned, so neither is copied in vain. Nothing is read where nothing can be let go. Raises the target's errors.
     """
+    retention = _rules(config, job, target[0].store.name)
+    if retention is None or not lets_go(retention):
+        return {}
     manifests, damaged = target[0].manifests(target[1].complete)
     damaged.update(target[1].damaged)
     marks = read_marks(*target)
@@ -61,6 +56,12 @@ def candidate(manifest: Manifest, marks: Marks) -> Candidate:
         marks.suspicious(manifest),
         manifest.id in marks.pinned,
     )
+
+
+def _rules(config: Config, job: Job, store: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """What prune goes by on a store: its own rules, else the job's. None for a store that is not one of the job's."""
+    own = next((known.retention for known in config.stores if known.name == store), None)
+    return own if own is not None else job.retention if store in job.stores else None
 
 
 def timezone(job: Job) -> t.Optional[datetime.tzinfo]:
