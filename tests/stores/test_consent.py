@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 import types
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,15 @@ from fake_drive import CLIENT_ID, FULL, OWN_FILES, TV_CLIENT_ID, USER_CODE, Fake
 from fake_dropbox import APP_KEY, SCOPES, FakeDropbox
 from fake_service import Reply
 
+from _engine import lock
 from _engine.gdrive import consent
 from _engine.job import Config, parse_config
+from _engine.job_files import load_config
 from _engine.oauth.loopback import Loopback
 from _engine.oauth.pkce import Proof
 from _engine.operations.check import check
+from _engine.operations.local_file import LocalFile
+from _engine.operations.settings import set_mail
 from _engine.operations.store_setup import StoreSetupResult, set_up_store
 
 Description = t.Dict[str, t.Any]
@@ -268,7 +274,7 @@ def test_what_is_only_shown_is_not_written(drive, tmp_path):
 
 def test_a_new_store_is_added_to_what_is_the_hosts_own(drive, tmp_path, monkeypatch):
     """The addresses are those of the stand-in here, which options of its store name."""
-    config = configured(tmp_path, "gdrive", described(drive, tmp_path))
+    config = written(tmp_path)
     local = tmp_path / "conf.d" / "local.json"
     local.parent.mkdir()
     local.write_text(json.dumps({"stores": [{"name": "disk", "local": {"path": "/mnt"}}], "notifiers": []}))
@@ -276,11 +282,57 @@ def test_a_new_store_is_added_to_what_is_the_hosts_own(drive, tmp_path, monkeypa
     person = Someone(drive.ca, "1", CLIENT_ID, drive.client_secret)
     result = set_up_store(config, str(tmp_path), "second", person, options=options)
     assert result.error is None, result.error
-    written = json.loads(local.read_text())
-    assert [store["name"] for store in written["stores"]] == ["disk", "second"] and written["notifiers"] == []
-    merged = parse_config({"host": "web1", "stores": written["stores"], "jobs": []})
+    merged = load_config(str(tmp_path))
+    assert [store.name for store in merged.stores] == ["here", "disk", "second"]
     assert merged.store("second").options["refresh_token"].reveal() in drive.refresh
     assert result.written == [str(tmp_path / "second.client_secret"), str(tmp_path / "second.refresh_token"), str(local)]
+
+
+def test_what_others_set_meanwhile_is_not_lost(drive, tmp_path, monkeypatch):
+    """While access is asked for somebody begins to set mail; what they write is awaited, and added to."""
+    config = written(tmp_path)
+    writes, waits = threading.Event(), threading.Event()
+    real_lock, real_write = lock.lock_file, LocalFile.write
+
+    def lock_file(fd: int) -> bool:
+        got = real_lock(fd)
+        if not got:
+            waits.set()
+        return got
+
+    def write(file: LocalFile) -> None:
+        if not writes.is_set():
+            writes.set()
+            waits.wait(10)
+        real_write(file)
+
+    monkeypatch.setattr(lock, "lock_file", lock_file)
+    monkeypatch.setattr(LocalFile, "write", write)
+    mail = {"to": ["a@example.org"], "from": "b@example.org", "server": "mail.example.org"}
+
+    others = []
+
+    class Meanwhile(Someone):
+        def show_page(self, url: str) -> None:
+            super().show_page(url)
+            others.append(pool.submit(set_mail, str(tmp_path), "ops", {}, mail))
+            assert writes.wait(10)
+
+    options = {"endpoint_url": drive.url, "ca_bundle": str(drive.ca), "client_id": CLIENT_ID}
+    with ThreadPoolExecutor(1) as pool:
+        person = Meanwhile(drive.ca, drive.client_secret)
+        result = set_up_store(config, str(tmp_path), "second", person, driver="gdrive", options=options)
+    assert (result.error, others[0].result().error) == (None, None)
+    merged = load_config(str(tmp_path))
+    assert ([n.name for n in merged.notifiers], [s.name for s in merged.stores]) == (["ops"], ["here", "second"])
+
+
+def written(folder: Path) -> Config:
+    """The job files of a host without a cloud."""
+    stores = [{"name": "here", "local": {"path": "/srv"}}]
+    described = {"host": "web1", "state_dir": str(state_dir(folder)), "stores": stores, "jobs": []}
+    (folder / "jobs.json").write_text(json.dumps(described))
+    return load_config(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -6,28 +6,20 @@ The whole configuration is checked as it would be before anything is written; th
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import json
-import os
 import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import ConfigurationError, FleetBackupError, NotFoundError
 from ..job import Config
-from ..job_files import Description, JobFiles, load_config, schedules_of
+from ..job_files import Description, JobFiles, schedules_of
 from ..job_options import NOTIFIER
-from ..lock import JobLock
 from ..notifiers.mail import MailNotifier
 from ..options import redacted, written
-from ..private import private_folder
-from ..replacement import Replacement
 from ..result import Result
 from ..schedules.planned import SCHEDULE, usual_name
+from .local_file import LocalFile, changing
 from .schedule import ScheduleResult, ScheduleRow, put_into_force
-
-# Another process changes the file only for the moment of one write.
-_LOCK_SECONDS = 10
 
 _PASSWORD = next(option for option in MailNotifier.OPTIONS if option.name == "password")
 
@@ -59,7 +51,7 @@ def set_schedule(
     them. What is not given stays as it is; without a name it is that which the others give it.
     """
 
-    def change(file: _LocalFile) -> None:
+    def change(file: LocalFile, result: SettingResult) -> None:
         file.config().job(job)
         schedules = file.entry("jobs", job).setdefault("schedules", [])
         key = name or usual_name(given)
@@ -68,7 +60,7 @@ def set_schedule(
         if not given.keys().isdisjoint(_WHEN):
             before = {option: value for option, value in before.items() if option not in _WHEN}
         entry = {**before, "name": key, **given}
-        file.changed("%s.%s" % (job, key), mine, entry, SCHEDULE)
+        _tell(result, "%s.%s" % (job, key), mine, entry, SCHEDULE)
         schedules[:] = [s for s in schedules if s is not mine] + [entry]
 
     return _change(path, "schedule", change, command, dry_run)
@@ -77,14 +69,14 @@ def set_schedule(
 def unset_schedule(path: str, command: t.Sequence[str], job: str, name: str, *, dry_run: bool = False) -> SettingResult:
     """Take back what was set on the host of a schedule: the deployed one is in force again, or none."""
 
-    def change(file: _LocalFile) -> None:
+    def change(file: LocalFile, result: SettingResult) -> None:
         mine = next((s for s in schedules_of(file.local, job) if usual_name(s) == name), None)
         if mine is None:
             raise NotFoundError(
                 "%s has no schedule %s of job %s; what was deployed is switched off with fleet-backup schedule set %s %s"
                 " --no-enabled" % (file.local_path, name, job, job, name)
             )
-        file.changed("%s.%s" % (job, name), mine, None, SCHEDULE)
+        _tell(result, "%s.%s" % (job, name), mine, None, SCHEDULE)
         entry = file.entry("jobs", job)
         entry["schedules"] = [s for s in entry["schedules"] if s is not mine]
 
@@ -101,7 +93,7 @@ def set_mail(
     is kept in a file of its own (0600).
     """
 
-    def change(file: _LocalFile) -> None:
+    def change(file: LocalFile, result: SettingResult) -> None:
         mine = next((n for n in file.local.get("notifiers") or () if n.get("name") == name), None)
         before = mine or file.deployed_notifier(name) or {"mail": {}}
         if "mail" not in before:
@@ -110,7 +102,7 @@ def set_mail(
         if password is not None:
             options = {**_without_password(options), "password_file": file.keep_secret("mail-%s" % name, password)}
         entry = {**before, **given, "name": name, "mail": options}
-        file.changed(name, mine, entry, NOTIFIER, "notifiers")
+        _tell(result, name, mine, entry, NOTIFIER, "notifiers")
         notifiers = file.local.setdefault("notifiers", [])
         notifiers[:] = [n for n in notifiers if n is not mine] + [entry]
         for job in jobs:
@@ -123,11 +115,11 @@ def set_mail(
 def unset_notifier(path: str, name: str, *, dry_run: bool = False) -> SettingResult:
     """Take back what was set on the host of a notifier: the deployed one is in force again, or none."""
 
-    def change(file: _LocalFile) -> None:
+    def change(file: LocalFile, result: SettingResult) -> None:
         mine = next((n for n in file.local.get("notifiers") or () if n.get("name") == name), None)
         if mine is None:
             raise NotFoundError("%s has no notifier %s; what was deployed is changed there" % (file.local_path, name))
-        file.changed(name, mine, None, NOTIFIER, "notifiers")
+        _tell(result, name, mine, None, NOTIFIER, "notifiers")
         file.local["notifiers"] = [n for n in file.local["notifiers"] if n is not mine]
         for job in file.local.get("jobs") or ():
             # The deployed one of the same name is told by whom it was deployed for.
@@ -145,90 +137,20 @@ def known_mail(path: str, name: str) -> Description:
     return options
 
 
-class _LocalFile(JobFiles):
-    """``conf.d/local.json`` being changed: ``local`` is what it will hold."""
-
-    def __init__(self, path: str, result: SettingResult) -> None:
-        super().__init__(path)
-        self._result = result
-        self._path = path
-        self.old = copy.deepcopy(self.local)
-        self._secrets: t.Dict[str, t.Optional[str]] = {}
-
-    def entry(self, key: str, name: str) -> Description:
-        """The entry of that name, made where it is missing."""
-        entries = self.local.setdefault(key, [])
-        found: t.Optional[Description] = next((e for e in entries if e.get("name") == name), None)
-        if found is None:
-            found = {"name": name}
-            entries.append(found)
-        return found
-
-    def changed(
-        self, name: str, before: t.Optional[Description], after: t.Optional[Description], options: t.Any, drivers: str = ""
-    ) -> None:
-        """Tell what changes."""
-        result = self._result
-        result.name = name
-        result.before, result.after = (copy.deepcopy(redacted(e, options, drivers)) if e else None for e in (before, after))
-
-    def keep_secret(self, name: str, secret: str) -> str:
-        """Write a secret to a file of its own when all is written; return its path."""
-        path = os.path.join(os.path.abspath(self._path), "secrets", name)
-        self._secrets[path] = secret
-        return path
-
-    def forget_secret(self, name: str) -> None:
-        self._secrets[os.path.join(os.path.abspath(self._path), "secrets", name)] = None
-
-    @property
-    def is_changed(self) -> bool:
-        return self.local != self.old or any(_read(path) != secret for path, secret in self._secrets.items())
-
-    def write(self) -> None:
-        """Secrets that are needed first, those that are not last. Raises ConfigurationError, StoreFullError."""
-        for path, secret in self._secrets.items():
-            if secret is not None:
-                private_folder(os.path.dirname(path))
-                _replace(path, secret.encode("utf-8") + b"\n")
-        private_folder(os.path.dirname(self.local_path))
-        _replace(self.local_path, json.dumps(self.local, indent=2).encode("ascii") + b"\n")
-        for path, secret in self._secrets.items():
-            if secret is None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-
-    def tidy(self) -> None:
-        """Leave out what says nothing."""
-        for job in self.local.get("jobs") or ():
-            for key in ("schedules", "notify"):
-                if not job.get(key):
-                    job.pop(key, None)
-        for key in ("jobs", "notifiers"):
-            if key in self.local:
-                self.local[key] = [entry for entry in self.local[key] if entry.keys() != {"name"}]
-                if not self.local[key]:
-                    del self.local[key]
-
-
 def _change(
-    path: str, operation: str, change: t.Callable[[_LocalFile], None], command: t.Optional[t.Sequence[str]], dry_run: bool
+    path: str,
+    operation: str,
+    change: t.Callable[[LocalFile, SettingResult], None],
+    command: t.Optional[t.Sequence[str]],
+    dry_run: bool,
 ) -> SettingResult:
     """Carry out a change of the file. With ``command`` schedules are applied."""
     result = SettingResult(operation, dry_run=dry_run)
     result.begin()
     try:
-        if not os.path.isdir(path):
-            raise ConfigurationError(
-                "%s: is no folder; what is set on a host goes into conf.d/local.json of a folder of job files" % path
-            )
-        before = load_config(path)
-        result.host = before.host
-        # A job's name holds no dot, so this is no job's own lock.
-        with JobLock(before.state_dir, "local.settings", _LOCK_SECONDS):
-            file = _LocalFile(path, result)
-            result.path = file.local_path
-            change(file)
+        with changing(path) as file:
+            result.host, result.path = file.config().host, file.local_path
+            change(file, result)
             file.tidy()
             config = file.config()
             if command is not None:
@@ -243,6 +165,15 @@ def _change(
         result.fail(error)
     result.end()
     return result
+
+
+def _tell(
+    result: SettingResult, name: str, before: t.Optional[Description], after: t.Optional[Description], options: t.Any,
+    drivers: str = "",
+) -> None:  # fmt: skip
+    """Tell what changes."""
+    result.name = name
+    result.before, result.after = (copy.deepcopy(redacted(e, options, drivers)) if e else None for e in (before, after))
 
 
 def _apply(config: Config, command: t.Sequence[str], dry_run: bool, result: SettingResult) -> None:
@@ -267,19 +198,3 @@ def _mail_options(before: Description, given: t.Mapping[str, t.Any]) -> Descript
 def _without_password(options: Description) -> Description:
     ways = {option.name for option in written([_PASSWORD])}
     return {option: value for option, value in options.items() if option not in ways}
-
-
-def _replace(path: str, data: bytes) -> None:
-    with Replacement(path, 0o600) as new:
-        new.write(data)
-        new.commit()
-
-
-def _read(path: str) -> t.Optional[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().rstrip("\n")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigurationError("%s: cannot be read: %s" % (path, error.strerror)) from None

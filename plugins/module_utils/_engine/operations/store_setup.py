@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import stat
 import typing as t
@@ -13,12 +12,13 @@ from dataclasses import dataclass, field
 from ..errors import ConfigurationError, FleetBackupError, InterruptedRunError
 from ..interruption import uninterrupted
 from ..job import Config, StoreConfig, parse_config
-from ..job_files import LOCAL
+from ..job_files import Description
 from ..person import Person
 from ..replacement import Replacement
 from ..result import Result
 from ..secret import Secret
 from ..stores import NAMES, Store, load
+from .local_file import LocalFile, changing
 
 
 @dataclass
@@ -77,9 +77,9 @@ def set_up_store(
 
 
 class _Setup:
-    """``store``: its description; ``addition``: the file that is to say so, with what is to stand in it, for one that is new."""
+    """``store``: its description; ``addition``: for one that is new, where the job files are and what is to stand in them."""
 
-    def __init__(self, store: StoreConfig, addition: t.Optional[t.Tuple[str, t.Dict[str, t.Any]]]) -> None:
+    def __init__(self, store: StoreConfig, addition: t.Optional[t.Tuple[str, Description]]) -> None:
         self.driver = store.driver
         self._name = store.name
         self._class = _consenting(store.driver, store.name)
@@ -96,7 +96,9 @@ class _Setup:
             lacking = [name for name in self._class.asks_with if self._is_lacking(name)]
             for name in [*lacking, self._granted] if keep else ():
                 writing[name] = files.enter_context(_secret_file(self._file(name)))
-            addition = files.enter_context(_addition(self._addition[0])) if keep and self._addition else None
+            if keep and self._addition:
+                with self._adding(*self._addition) as local:
+                    local.try_writing()
             values = {name: person.ask_secret("%s (%s): " % (name, _help(self._class, name))) for name in lacking}
             self._options.update((name, Secret("value", value, name)) for name, value in values.items())
             token = values[self._granted] = self._class.ask_consent(self._name, self._options, person, device)
@@ -105,16 +107,24 @@ class _Setup:
             if not keep:
                 result._granted = token
                 return
-            with uninterrupted():
+            adding = self._adding(*self._addition) if self._addition else contextlib.nullcontext()
+            with adding as local, uninterrupted():
                 for name, file in writing.items():
                     file.write(values[name].encode("utf-8") + b"\n")
                     file.commit()
                     result.written.append(file.path)
-                if addition is not None and self._addition is not None:
-                    addition.write(_with_store(*self._addition))
-                    addition.commit()
-                    result.written.append(addition.path)
+                if local is not None:
+                    local.write()
+                    result.written.append(local.local_path)
                 result.changed = True
+
+    @contextlib.contextmanager
+    def _adding(self, folder: str, description: Description) -> t.Iterator[LocalFile]:
+        """The host's own file with the store in it, checked with all others."""
+        with changing(folder) as local:
+            local.local["stores"] = [*local.local.get("stores", []), description]
+            local.config()
+            yield local
 
     def _is_lacking(self, name: str) -> bool:
         secret = self._options[name]
@@ -158,7 +168,7 @@ def _new(
             options[wanted] = person.ask("%s (%s): " % (wanted, _help(kind, wanted)))
     description = {"name": name, driver: options}
     (store,) = parse_config({"host": "localhost", "stores": [description]}).stores
-    return _Setup(store, (os.path.join(folder, LOCAL), description))
+    return _Setup(store, (folder, description))
 
 
 def _consenting(driver: str, name: str) -> t.Type[Store]:
@@ -180,21 +190,3 @@ def _secret_file(path: str) -> Replacement:
         if mode & stat.S_IRWXO:
             os.chmod(path, mode & ~stat.S_IRWXO)
     return Replacement(path, 0o600)
-
-
-def _addition(path: str) -> Replacement:
-    try:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError("%s: cannot be made: %s" % (os.path.dirname(path), error.strerror)) from None
-    return Replacement(path, 0o600)
-
-
-def _with_store(path: str, description: t.Dict[str, t.Any]) -> bytes:
-    """What is in a job file, which was read before, with one store more."""
-    whole: t.Dict[str, t.Any] = {}
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            whole = json.load(file)
-    whole["stores"] = [*whole.get("stores", []), description]
-    return json.dumps(whole, indent=2).encode("ascii") + b"\n"
