@@ -7,10 +7,14 @@ import gzip
 import json
 import os
 import threading
+import typing as t
 import uuid
 
 import jobs
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fake_service import Reply, Service
 from fault_proxy import Fault, FaultProxy, always, only
 from firestore_emulator import Database, number, text
 
@@ -299,6 +303,57 @@ def test_the_emulator_of_the_environment_counts(tmp_path, database, monkeypatch)
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", database.host)
     config = jobs.configure(tmp_path, {"name": "data", "firestore": {"project": database.project}})
     assert jobs.take(config).components[0].facts["tables"]["clientes"] == 251
+
+
+class Refusing(Service):
+    """Firestore, and where tokens are had for it. ``error``: what it says; of status 400 it is the tokens that are refused."""
+
+    error: t.Dict[str, t.Any] = {}
+
+    def handle(self, request):
+        status, words = self.error["code"], self.error["message"]
+        if request.path == "/token" and status == 400:
+            return Reply(400, {"error": "invalid_grant", "error_description": words})
+        if request.path == "/token":
+            return Reply(200, {"access_token": "c4nary-token", "expires_in": 3599, "token_type": "Bearer"})
+        # Some answers are streams.
+        return Reply(status, [{"error": self.error}] if request.path.endswith(":runQuery") else {"error": self.error})
+
+
+@pytest.fixture
+def refusing(tmp_path, monkeypatch):
+    service = Refusing(tmp_path)
+    monkeypatch.setattr("_engine.firestore.client._ADDRESS", service.url)
+    monkeypatch.setattr("httplib2.CA_CERTS", str(service.ca))
+    yield service
+    service.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "Request had invalid authentication credentials."),
+        (403, "Missing or insufficient permissions."),
+        (400, "Invalid grant: account not found"),
+    ],
+)
+def test_credentials_that_are_refused(tmp_path, refusing, status, message):
+    refusing.error = {"code": status, "message": message}
+    private = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    key = {
+        "type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": private,
+        "client_email": "host@p.iam.gserviceaccount.com", "token_uri": refusing.url + "/token",
+    }  # fmt: skip
+    config = jobs.configure(tmp_path, {"name": "data", "firestore": {"project": "p", "service_account": json.dumps(key)}})
+    for dry_run in (False, True):
+        result = jobs.backup(config, config.jobs[0], dry_run=dry_run)
+        assert (result.error["code"], result.exit_code, result.id) == ("source", SourceError.exit_code, None)
+        told = result.error["message"]
+        assert "projects/p/databases/(default)" in told and message in told and "role roles/datastore.user" in told, told
+        shown = json.dumps(result.to_dict())
+        assert "c4nary" not in shown and private.splitlines()[1] not in shown and "{" not in told
+    # It is not asked again in vain.
+    assert sum(request.path != "/token" for request in refusing.log) <= 6
 
 
 def test_kinds_of_documents():

@@ -25,6 +25,7 @@ Json = t.Dict[str, t.Any]
 _ADDRESS = "https://firestore.googleapis.com"
 _SCOPES = ("https://www.googleapis.com/auth/datastore",)
 _RETRIES = 5
+_WHOSE = "the credentials must be of an account with the role roles/datastore.user"
 
 # No document of a collection comes before that one.
 _FIRST_ID = "__id-9223372036854775808__"
@@ -164,6 +165,8 @@ class Firestore:
             return len(content), json.loads(content)
         except self._library.HttpError as error:
             raise self._error("%s: %s" % (self.name, self._told(error))) from None
+        except self._library.RefreshError as error:
+            raise self._error("%s: Google gives no access: %s; %s" % (self.name, error.args[0], _WHOSE)) from None
         except (
             self._library.GoogleAuthError, self._library.httplib2.HttpLib2Error, http.client.HTTPException, OSError, ValueError
         ) as error:  # fmt: skip
@@ -186,7 +189,7 @@ class Firestore:
         status, reason = int(error.resp.status), str(error.reason or "").strip()
         told = "Firestore answers %d%s" % (status, ": " + reason if reason else "")
         if status in (401, 403):
-            told += "; the credentials must be of an account with the role roles/datastore.user"
+            told += "; " + _WHOSE
         return told
 
     def _credentials(self, secret: t.Optional[Secret]) -> t.Any:
@@ -229,4 +232,5 @@ class _Library:
         self.AuthorizedHttp = google_auth_httplib2.AuthorizedHttp
         self.HttpRequest = googleapiclient.http.HttpRequest
         self.HttpError = googleapiclient.errors.HttpError
+        self.RefreshError = google.auth.exceptions.RefreshError
         self.GoogleAuthError = google.auth.exceptions.GoogleAuthError
