@@ -14,7 +14,7 @@ import pytest
 from fault_proxy import FaultProxy
 from ftp_servers import PyFtp, Vsftpd
 
-from .place import FEW, Address, Options, Place
+from .place import FEW, Address, Options, Place, small_disk
 
 _numbers = itertools.count()
 
@@ -51,6 +51,7 @@ class FtpPlace(Place):
     """With explicit TLS, to pyftpdlib."""
 
     driver = "ftp"
+    #: Not "full": pyftpdlib says nothing any more when it could not write a file to its end.
     features = frozenset({"network", "credentials", "container"})
     impatient: t.ClassVar[Options] = {"timeout": "3s"}
     fault_share = 0.12  # each object and each listing has a connection of its own
@@ -97,6 +98,9 @@ class FtpPlace(Place):
     def missing_container(self) -> Options:
         return {"path": "/%s/not-mounted/store" % self.base.name}
 
+    def full(self) -> contextlib.AbstractContextManager[None]:
+        return small_disk(self.base / "store")
+
     def close(self) -> None:
         shutil.rmtree(self.base)
 
@@ -131,4 +135,4 @@ class VsftpdPlace(FtpPlace):
     """It lists in lines for people only, and wants the data connection to continue the TLS session."""
 
     server_fixture = "vsftpd"
-    features = frozenset({"network", "container"})
+    features = frozenset({"network", "container", "full"})

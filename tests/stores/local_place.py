@@ -5,13 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
 import typing as t
 
-import pytest
-
-from .place import MIB, Options, Place
+from .place import MIB, Options, Place, small_disk
 
 
 class LocalPlace(Place):
@@ -30,26 +26,8 @@ class LocalPlace(Place):
     def missing_container(self) -> Options:
         return {"path": str(self.folder / "not-mounted" / "store")}
 
-    @contextlib.contextmanager
-    def full(self) -> t.Iterator[None]:
-        """The store becomes a file system of 4 MiB."""
-        path = self.folder / "store"
-        moved = self.folder / "moved"
-        path.mkdir(exist_ok=True)
-        path.rename(moved)
-        path.mkdir()
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", path], check=False, stderr=subprocess.PIPE)
-        if made.returncode != 0:
-            pytest.skip("a small file system cannot be mounted here: %s" % made.stderr.decode())
-        try:
-            shutil.copytree(moved, path, dirs_exist_ok=True)
-            yield
-            shutil.rmtree(moved)
-            shutil.copytree(path, moved)
-        finally:
-            subprocess.run(["umount", "-l", path], check=True)
-        path.rmdir()
-        moved.rename(path)
+    def full(self) -> contextlib.AbstractContextManager[None]:
+        return small_disk(self.folder / "store")
 
     def _files(self) -> t.Iterator[t.Tuple[str, str]]:
         root = str(self.folder / "store")

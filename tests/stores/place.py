@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import subprocess
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,6 +105,27 @@ class Place:
         """Open the store as the engine would."""
         driver = load(self.driver)
         return driver("place", check(self.description(**changes)[self.driver], driver.OPTIONS, self.driver))
+
+
+@contextlib.contextmanager
+def small_disk(path: Path) -> t.Iterator[None]:
+    """A folder, with all that is in it, is a file system of 4 MiB meanwhile."""
+    moved = path.with_name(path.name + "-moved")
+    path.mkdir(exist_ok=True)
+    path.rename(moved)
+    path.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", path], check=False, stderr=subprocess.PIPE)
+    if made.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here: %s" % made.stderr.decode())
+    try:
+        subprocess.run(["cp", "-a", "%s/." % moved, path], check=True)
+        yield
+        shutil.rmtree(moved)
+        subprocess.run(["cp", "-a", path, moved], check=True)
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+    path.rmdir()
+    moved.rename(path)
 
 
 def write(store: Store, key: str, data: bytes, step: int = 1 << 20) -> Upload:

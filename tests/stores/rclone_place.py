@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .place import Address, Options, Place
+from .place import Address, Options, Place, small_disk
 
 PROGRAM = str(Path(sys.executable).parent / "rclone")
 USER, PASSWORD = "host", "webdav-secret-0123456789"
@@ -22,7 +23,7 @@ USER, PASSWORD = "host", "webdav-secret-0123456789"
 
 class RcloneFolderPlace(Place):
     driver = "rclone"
-    features = frozenset({"container"})
+    features = frozenset({"container", "full"})
     many = 24  # each object costs several processes, and rclone lists without pages
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
@@ -42,6 +43,9 @@ class RcloneFolderPlace(Place):
 
     def missing_container(self) -> Options:
         return {"remote": "nothing-of-this-name:backups"}
+
+    def full(self) -> contextlib.AbstractContextManager[None]:
+        return small_disk(self.root)
 
     def _files(self) -> t.Iterator[t.Tuple[str, Path]]:
         for folder, _folders, names in os.walk(self.root):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ssh_servers import Sshd
 
-from .place import FEW, Address, Options, Place
+from .place import FEW, Address, Options, Place, small_disk
 
 _numbers = itertools.count()
 
@@ -73,25 +73,8 @@ class SftpPlace(_FilesPlace):
     def missing_container(self) -> Options:
         return {"path": self.server.visible(self.base / "not-mounted" / "store")}
 
-    @contextlib.contextmanager
-    def full(self) -> t.Iterator[None]:
-        """The store becomes a file system of 4 MiB."""
-        path, moved = self.base / "store", self.base / "moved"
-        path.mkdir(exist_ok=True)
-        path.rename(moved)
-        path.mkdir()
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", path], check=False, stderr=subprocess.PIPE)
-        if made.returncode != 0:
-            pytest.skip("a small file system cannot be mounted here: %s" % made.stderr.decode())
-        try:
-            subprocess.run(["cp", "-a", "%s/." % moved, path], check=True)
-            yield
-            shutil.rmtree(moved)
-            subprocess.run(["cp", "-a", path, moved], check=True)
-        finally:
-            subprocess.run(["umount", "-l", path], check=True)
-        path.rmdir()
-        moved.rename(path)
+    def full(self) -> contextlib.AbstractContextManager[None]:
+        return small_disk(self.base / "store")
 
     def close(self) -> None:
         shutil.rmtree(self.base)
