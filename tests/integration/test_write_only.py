@@ -111,6 +111,11 @@ def test_a_real_server_lets_the_host_do_no_more(tmp_path: Path, seaweedfs: t.Any
         result = take(host, kind=kind)
         assert (result.error, result.warnings, result.kind) == (None, [], kind)
         moments[result.id] = trees.snapshot(tmp_path / "tree")
+    for _again in range(2):
+        (checked,) = (finding for finding in check_all(host).findings if finding.what == "store")
+        assert (checked.outcome, checked.message) == ("success", "this host may not delete")
+    refused = config_of((HOST[0], "wrong-secret-9876543210"), True)
+    assert [f.error for f in check_all(refused).findings if f.what == "store"] == ["store-refused"]
     store = open_store(host.store("disk"))
     newest = "web1/app/%s.json" % result.id
     for forbidden in (lambda: store.list("web1/app"), lambda: store.open(newest), lambda: store.delete(newest)):

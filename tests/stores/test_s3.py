@@ -6,11 +6,13 @@ from __future__ import annotations
 import datetime
 import re
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from seaweedfs import ADMIN, BUCKET, LOCKED
 
-from _engine.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
+from _engine.errors import ConfigurationError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from _engine.job import parse_config
 from _engine.result import utc_now
 from _engine.s3.parts import Parts, size_of_part
@@ -137,6 +139,70 @@ def test_what_new_objects_get(s3_place):
     put(s3_place.store(encryption="AES256", storage_class="STANDARD_IA"), "web1/data", b"x")
     head = s3_place.server.admin.head_object(Bucket=BUCKET, Key=s3_place.prefix + "/web1/data")
     assert (head["ServerSideEncryption"], head["StorageClass"]) == ("AES256", "STANDARD_IA")
+
+
+def test_a_check_asks_for_what_backups_ask_for(s3_place):
+    """A bucket may refuse what is not encrypted; a server that knows no such encryption may say nothing, as the one here."""
+    store = s3_place.store(encryption="AES256", storage_class="STANDARD_IA", object_lock_mode="governance", object_lock_days=3)
+    sent = []
+    store._bucket._connect().meta.events.register(
+        "before-call.s3.PutObject", lambda params, **_rest: sent.append(params["headers"])
+    )
+    with pytest.raises(StoreRefusedError, match="no object lock"):
+        store.check()
+    assert sent[0]["x-amz-server-side-encryption"] == "AES256" and sent[0]["x-amz-storage-class"] == "STANDARD_IA"
+    # What is only tried need not stay.
+    assert not any("lock" in name for name in sent[0])
+    ignored = s3_place.store(encryption="aws:kms:dsse")
+    ignored.check()
+    assert [remark for remark in ignored.remarks() if "does not say that it encrypts" in remark]
+
+
+def answering(store, status, code=""):
+    """The requests of a store that begin objects; each is answered with this error."""
+    body = b"<Error><Code>%s</Code><Message>words of the server</Message></Error>" % code.encode() if code else b""
+    seen = []
+
+    def answer(request, **_rest):
+        seen.append(request)
+        raw = SimpleNamespace(stream=lambda: iter([body]), close=lambda: None)
+        return AWSResponse(request.url, status, {"Content-Type": "application/xml"}, raw)
+
+    for operation in ("PutObject", "CreateMultipartUpload"):
+        store._bucket._connect().meta.events.register("before-send.s3." + operation, answer)
+    return seen
+
+
+@pytest.mark.parametrize("size", [1000, 12 * MIB])
+def test_keys_of_the_key_management(s3_place, random_bytes, size):
+    """None is here to ask; so what is asked for is seen on its way."""
+    store = s3_place.store(encryption="aws:kms", kms_key_id="alias/backups")
+    seen = answering(store, 403, "KMS.DisabledException")
+    with pytest.raises(StoreRefusedError, match="words of the server"):
+        put(store, "web1/data", random_bytes(size))
+    assert seen[0].headers["x-amz-server-side-encryption"] in ("aws:kms", b"aws:kms")
+    assert seen[0].headers["x-amz-server-side-encryption-aws-kms-key-id"] in ("alias/backups", b"alias/backups")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "words"),
+    [
+        (403, "QuotaExceeded", StoreFullError, None),
+        (507, "XMinioStorageFull", StoreFullError, None),
+        (507, "", StoreFullError, None),
+        (403, "RequestTimeTooSkewed", StoreRefusedError, "the clock of this host"),
+        (301, "PermanentRedirect", StoreRefusedError, "set the option region"),
+        (404, "NoSuchBucket", StoreRefusedError, "no such bucket"),
+        (403, "AccessDenied", StoreRefusedError, "words of the server"),
+        (501, "NotImplemented", StoreRefusedError, "conditional_create"),
+        (400, "BadDigest", StoreUnavailableError, "words of the server"),
+    ],
+)
+def test_what_a_server_says_is_understood(s3_place, status, code, kind, words):
+    store = s3_place.store()
+    answering(store, status, code)
+    with pytest.raises(kind, match=words):
+        put(store, "web1/data", b"x")
 
 
 @pytest.mark.parametrize("size", [1000, 12 * MIB])

@@ -113,7 +113,7 @@ def _zstd(finding: Finding) -> None:
 def _store(config: Config, name: str) -> _Look:
     def look(finding: Finding) -> None:
         store = open_store(config.store(name))
-        if config.store(name).write_only:
+        if config.store(name).write_only and not store.checks_by_putting:
             finding.message = (
                 "this host may only write to it, so a trial would stay there; the next backup shows whether it works"
             )

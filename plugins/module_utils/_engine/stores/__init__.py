@@ -105,6 +105,9 @@ class Store:
     confirms = "size"
     #: How many small objects or listings are read side by side. Fewer where servers count connections.
     readers = 8
+    #: Whether check() needs but the permission to put, and leaves one small object at most, the same each time, where it may not
+    #: delete: then it is worth doing also where the host may only write.
+    checks_by_putting = False
     #: The secret option that a person's consent gives, where there is such a thing, and the options that asking for it needs.
     granted: t.Optional[str] = None
     asks_with: t.Tuple[str, ...] = ()

@@ -98,6 +98,7 @@ class S3Store(Store):
         Option("object_lock_days", "int", "How many days new objects are locked.", minimum=1, maximum=36500),
     )
     confirms = "checksum"
+    checks_by_putting = True
     requires = ("boto3",)
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
@@ -221,6 +222,11 @@ class S3Store(Store):
                 self._remarks.append(
                     "the server overwrites what exists, although it was told not to; set conditional_create: false"
                 )
+            wanted = self._options["encryption"]
+            if wanted and made.get("ServerSideEncryption") != wanted:
+                self._remarks.append(
+                    "the server does not say that it encrypts what it holds, although it was told to: %s" % wanted
+                )
         self._remove_probe(made)
         self._check_lock()
         behind = self._bucket.behind
@@ -302,8 +308,10 @@ class S3Store(Store):
 
     def _put_probe(self, body: bytes, digest: Digest) -> t.Optional[Answer]:
         """The answer; None when the probe was there already."""
+        # As backups are put, but for the lock: it is to be removed again.
+        settings = {name: value for name, value in self._settings().items() if not name.startswith("ObjectLock")}
         try:
-            return self._bucket.try_call("put_object", _PROBE, Body=body, **digest.arguments())
+            return self._bucket.try_call("put_object", _PROBE, Body=body, **settings, **digest.arguments())
         except library_errors() as error:
             if is_taken(error):
                 return None
