@@ -115,6 +115,19 @@ def test_a_store_that_fails_for_good_is_left_out_and_cleaned(tmp_path: Path, tro
     assert objects(troubled) == {}
 
 
+def test_failures_can_be_told_while_others_come(tmp_path: Path) -> None:
+    stores: t.List[Store] = [Troubled(tmp_path / name, name=name) for name in ("one", "two", "three")]
+    delivery = deliver(tmp_path, stores)
+    delivery.drop(stores[0], StoreRefusedError("no"))
+    told = []
+    for name in delivery.failures:
+        told.append(name)
+        if name == "one":
+            delivery.drop(stores[1], StoreRefusedError("no"))
+    assert told == ["one"] and list(delivery.failures) == ["one", "two"]
+    delivery.clean_up()
+
+
 def test_an_error_that_is_not_worth_it_is_not_tried_again(tmp_path: Path) -> None:
     trouble = Fails("write", times=2, error=StoreRefusedError("no"))
     delivery = deliver(tmp_path, [Troubled(tmp_path / "far", trouble), Troubled(tmp_path / "other", name="other")])

@@ -34,7 +34,9 @@ class ObjectWriter(t.Protocol):
 class AnyDelivery(t.Protocol):
     """What takes the objects of one backup to its stores: Delivery, or lanes.LaneDelivery."""
 
-    failures: t.Dict[str, FleetBackupError]
+    @property
+    def failures(self) -> t.Mapping[str, FleetBackupError]:
+        """Why stores were dropped, by their names."""
 
     @property
     def stores(self) -> t.List[Store]:

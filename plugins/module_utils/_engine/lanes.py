@@ -202,7 +202,7 @@ class LaneDelivery:
         self.objects: t.List[_Object] = []
         self.ended = False
         self.say = say
-        self.failures: t.Dict[str, FleetBackupError] = {}
+        self._failures: t.Dict[str, FleetBackupError] = {}
         self._spool_folder = spool_folder
         self._limit = max(spool_size, 2 * MEMORY)
         self._crash: t.Optional[BaseException] = None
@@ -216,6 +216,12 @@ class LaneDelivery:
         with self.changed:
             self._check()
             return [lane.store for lane in self._lanes if not lane.stopped]
+
+    @property
+    def failures(self) -> t.Dict[str, FleetBackupError]:
+        """Why stores were left out until now, by their names; the first one first."""
+        with self.changed:
+            return dict(self._failures)
 
     def create(self, name: str, late: bool = False) -> _QueuedObject:
         """Begin an object of the backup's folder. ``late``: others are begun and ended before it ends."""
@@ -275,7 +281,7 @@ class LaneDelivery:
         with self.changed:
             if not lane.stopped:
                 lane.stopped, lane.error = True, error
-                self.failures[lane.store.name] = error
+                self._failures[lane.store.name] = error
                 self.changed.notify_all()
 
     def crash(self, error: BaseException) -> None:
@@ -335,7 +341,7 @@ class LaneDelivery:
         if self._crash is not None:
             raise self._crash
         if not self._living():
-            raise list(self.failures.values())[-1] if self.failures else RuntimeError("the delivery is closed")
+            raise list(self._failures.values())[-1] if self._failures else RuntimeError("the delivery is closed")
 
     def _stop_all(self) -> None:
         for lane in self._lanes:
