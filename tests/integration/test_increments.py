@@ -191,6 +191,43 @@ def test_a_parent_that_is_gone_makes_the_run_full_and_says_so(tmp_path: Path, ah
     assert second.id and "no full backup" in third.reason
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize(("algorithm", "left"), [("zstd", 0), ("zstd", 0.6), ("none", 0.3)])
+def test_what_is_unreadable_of_the_index_before_is_stored_again(
+    tmp_path: Path, ahead: None, small_frames: None, algorithm: str, left: float, sealed: bool
+) -> None:  # fmt: skip
+    """A damaged index costs room, once; it neither ends this run nor all that follow it."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    for number in range(100):
+        (root / ("file%02d" % number)).write_bytes(os.urandom(10_000))
+    identity, recipient = keygen()
+    (tmp_path / "identity").write_text(identity)
+    (tmp_path / "identity").chmod(0o600)
+    encryption = {"encryption": {"recipients": [recipient]}} if sealed else {}
+    config = jobs.configure(tmp_path, jobs.files(root), compression={"algorithm": algorithm}, **encryption)
+    first = jobs.take(config)
+    folder = tmp_path / "state" / "cache" / "app" if sealed else jobs.backup_folder(config, first.id)
+    (index,) = folder.glob("*.index" if sealed else "*.index*")
+    data = bytearray(index.read_bytes())
+    # The table comes last, and without it nothing can be read. Without compression one digit is as good as another.
+    place = int(left * len(data)) if left else len(data) - 40
+    while algorithm == "none" and not data[place : place + 1].isdigit():
+        place += 1
+    data[place] ^= 1
+    index.write_bytes(data)
+    second = backup(config, config.jobs[0], kind="incremental")
+    assert ([w.code for w in second.warnings], second.error) == (["base-unreadable"], None)
+    partly = left and algorithm == "zstd"
+    assert (200_000 if partly else 1_000_000) < stored(second) < (800_000 if partly else 1_100_000)
+    keyring = open_keyring(identity_files=[str(tmp_path / "identity")])
+    after = restored(config, second.id, tmp_path / "out", keyring=keyring)
+    assert trees.differences(trees.snapshot(root), after) == []
+    assert verify(config, backup_ids=[second.id or ""], keyring=keyring).outcome == "success"
+    third = jobs.take(config, kind="incremental")
+    assert (third.outcome, third.kind) == ("success", "incremental") and stored(third) < 40_000
+
+
 def test_a_parent_must_be_on_every_store(tmp_path: Path, ahead: None) -> None:
     root = trees.make_tree(tmp_path / "tree", 2)
     description = jobs.describe(tmp_path, jobs.files(root))

@@ -125,6 +125,17 @@ def test_increments_hold_what_has_changed_and_know_what_is_gone(tmp_path, databa
     assert content(database) == before
 
 
+def test_where_the_index_before_is_unreadable_all_rows_are_read(tmp_path, database):
+    config = configure(tmp_path, database)
+    take(config)
+    for index in (tmp_path / "store").rglob("*.index.zst"):
+        index.write_bytes(index.read_bytes()[:-1])
+    again = take(config, kind="incremental")["app@1"]
+    assert [warning.code for warning in again.warnings] == ["base-unreadable"]
+    assert again.components[0].facts["read"]["main.order"] == 100
+    assert take(config, kind="incremental")["app@1"].components[0].facts["read"]["main.order"] == 0
+
+
 def test_a_broken_rule_leaves_everything_as_it_was(tmp_path, database):
     config = configure(tmp_path, database)
     take(config)

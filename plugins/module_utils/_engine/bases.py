@@ -13,7 +13,7 @@ from .archive.references import Base, OpenBase
 from .base_cache import BaseCache
 from .catalog import Catalog
 from .errors import FleetBackupError, IntegrityError
-from .manifest import Component, Manifest
+from .manifest import Component, Manifest, StoredFile
 
 if t.TYPE_CHECKING:
     from .archive.reader import FrameReader
@@ -141,18 +141,24 @@ def _find(
         kept = None
     if kept is not None or sealed:
         return kept
-    from .archive.checking import check_object
     from .archive.reader import open_frames
+
+    require_whole(catalog, base_id, (component.frames, *component.volumes))
+    return open_frames(catalog, base_id, component)
+
+
+def require_whole(catalog: Catalog, backup_id: str, objects: t.Iterable[StoredFile]) -> None:
+    """Read objects of a backup and compare them with their hashes. Raises IntegrityError, the store's errors."""
+    from .archive.checking import check_object
 
     problems: t.List[str] = []
 
     def report(name: str, problem: str, entry: t.Optional[bytes] = None) -> None:
         problems.append("%s %s" % (name, problem))
 
-    for stored in (component.frames, *component.volumes):
-        if not check_object(catalog, base_id, stored, report, lambda _count: None):
+    for stored in objects:
+        if not check_object(catalog, backup_id, stored, report, lambda _count: None):
             raise IntegrityError("; ".join(problems), [stored.name])
-    return open_frames(catalog, base_id, component)
 
 
 def _lost(base_id: str, component: Component, cache: BaseCache) -> BaseChoice:

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The last indexes of a job, kept privately on the host, which could not read its own encrypted ones on the stores.
 
-It is what an increment is compared with. Losing it costs a full backup, nothing else.
+It is what an increment is compared with. Losing it costs a full backup, nothing else. Behind the index stands its SHA-256.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import typing as t
 
 from .archive.codec import codec
 from .archive.index import IndexReader
+from .errors import IntegrityError
 from .manifest import Component, StoredFile
 from .private import open_private, private_folder, write_all
 
@@ -19,6 +21,7 @@ if t.TYPE_CHECKING:
     from .delivery import ObjectWriter
 
 _ENDING = ".index"
+_BLOCK = 1 << 20
 
 
 class IndexCache:
@@ -31,8 +34,13 @@ class IndexCache:
         return os.path.exists(self._path(backup_id, component.name))
 
     def reader(self, backup_id: str, component: Component) -> IndexReader:
-        """The index of a component. Its methods raise OSError too."""
+        """The index of a component. Its methods raise OSError too.
+
+        Raises IntegrityError, OSError when an index is damaged that nothing else would show.
+        """
         path = self._path(backup_id, component.name)
+        if component.compression == "none":
+            _require_whole(path)
 
         def read(offset: int, size: int) -> bytes:
             with open(path, "rb") as file:
@@ -73,12 +81,27 @@ class _Copy:
     def __init__(self, path: str, upload: ObjectWriter) -> None:
         self._fd = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._upload = upload
+        self._digest = hashlib.sha256()
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         write_all(self._fd, bytes(data))
+        self._digest.update(data)
         self._upload.write(data)
 
     def commit(self) -> StoredFile:
+        write_all(self._fd, self._digest.digest())
         os.fsync(self._fd)
         os.close(self._fd)
         return self._upload.commit()
+
+
+def _require_whole(path: str) -> None:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        left = os.fstat(file.fileno()).st_size - digest.digest_size
+        while left > 0:
+            data = file.read(min(left, _BLOCK))
+            digest.update(data)
+            left -= len(data) or left
+        if file.read() != digest.digest():
+            raise IntegrityError("%s: is damaged (its SHA-256 differs)" % path, [path])

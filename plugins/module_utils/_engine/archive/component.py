@@ -9,7 +9,6 @@ import json
 import typing as t
 
 from ..delivery import ObjectWriter
-from ..errors import FleetBackupError
 from ..job import Compression
 from ..manifest import DELTA_ENDING, Component, Deltas, FrameTable, IndexObject, StoredFile, Volume
 from . import delta
@@ -242,10 +241,14 @@ class ComponentWriter:
             self._copy.abort()
 
     @property
-    def base_trouble(self) -> t.Optional[FleetBackupError]:
-        """Why the base could not be read all the time, so that more was stored than need be."""
-        deltas = self._delta or self._file_deltas
-        return None if deltas is None else deltas.trouble
+    def trouble(self) -> t.Optional[Exception]:
+        """Why what this builds upon could not be read all the time, so that more was stored than need be."""
+        index = self._index if isinstance(self._index, IndexUpdate) else None
+        rows = self._content if isinstance(self._content, RowsWriter) else None
+        for part in (index, rows, self._delta, self._file_deltas):
+            if part is not None and part.trouble is not None:
+                return part.trouble
+        return None
 
     def _prepare_file_deltas(self, zstd: ZstdCodec, least: int) -> None:
         parent = self._parent

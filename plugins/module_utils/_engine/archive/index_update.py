@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..errors import IntegrityError
+from ..errors import FleetBackupError
 from .codec import Codec
 from .frames import Output
 from .index import IndexFrame, IndexReader, IndexWriter, entry_path, sort_key
@@ -29,6 +29,8 @@ class IndexUpdate(IndexWriter):
         self._ahead = self._worker.submit(next, self._frames, _NONE)
         self._same_codec = before.codec == codec.name
         self._frame = _NONE
+        #: Why the rest of ``before`` could not be read. It is then as if there were no more entries.
+        self.trouble: t.Optional[Exception] = None
         #: The lines at hand, and where the first one of them begins that nobody has decided on. Whoever keeps it moves on.
         self.text = ""
         self.at = 0
@@ -42,16 +44,21 @@ class IndexUpdate(IndexWriter):
                 self._frame = IndexFrame(self.text[self._kept :].encode("utf-8"), None)
             if self.text:
                 self.add_frame(self._frame)
-            self._frame = self._ahead.result()
-            self._ahead = self._worker.submit(next, self._frames, _NONE)
-            self.at = self._kept = 0
-            try:
-                self.text = self._frame.lines.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise IntegrityError("the index of the backup before holds what is no UTF-8: %s" % error) from None
+            self._read_on()
             if not self.text:
                 return False
         return True
+
+    def _read_on(self) -> None:
+        """Take the next frame; an empty one at the end, and where nothing more can be read."""
+        self.at = self._kept = 0
+        try:
+            self._frame = self._ahead.result()
+            self.text = self._frame.lines.decode("utf-8")
+        except (FleetBackupError, OSError, UnicodeDecodeError) as error:
+            self.trouble, self._frame, self.text = error, _NONE, ""
+            self._frames = iter(())
+        self._ahead = self._worker.submit(next, self._frames, _NONE)
 
     def find(self, path: bytes) -> t.Optional[bytes]:
         """The line of the entry ``path``, without its end, or None. It stays at hand; those before it are dropped."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ..errors import FleetBackupError
 from .frames import FrameWriter
 from .index import Entry, IndexWriter, entry_path
 from .stream import StreamWriter
@@ -28,10 +29,16 @@ class RowsWriter(StreamWriter):
         self._more = b""
         #: Whether anything of an older backup was kept.
         self.builds_upon = False
+        #: Why the index of the backup before could not be read.
+        self.trouble: t.Optional[Exception] = None
 
     def previous(self) -> t.Dict[bytes, bytes]:
-        """The lines of the entries of the backup that this one builds upon, by their paths."""
-        return {entry_path(json.loads(line)): line for line in self._previous()}
+        """The lines of the entries of the backup that this one builds upon, by their paths; none when they cannot be read."""
+        try:
+            return {entry_path(json.loads(line)): line for line in self._previous()}
+        except (FleetBackupError, OSError, ValueError) as error:
+            self.trouble = error
+            return {}
 
     def keep(self, path: bytes, line: bytes) -> None:
         """Go on listing an entry of an older backup."""

@@ -287,10 +287,8 @@ class _Run:
             raise
         if writer.references is not None:
             self._references.append(writer.references)
-        if writer.base_trouble is not None:
-            self._result.warn(
-                "base-unreadable", "source %s: more was stored than need be: %s" % (source.name, writer.base_trouble)
-            )
+        if writer.trouble is not None:
+            self._result.warn("base-unreadable", "source %s: more was stored than need be: %s" % (source.name, writer.trouble))
         for notice in reading.notices:
             self._result.warnings.append(notice)
             self._result.outcome = WARNING

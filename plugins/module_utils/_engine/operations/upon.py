@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ..archive.index import IndexReader
 from ..archive.references import Parent
 from ..base_cache import BaseCache
-from ..bases import BaseChoice, FileBases, choose_base
+from ..bases import BaseChoice, FileBases, choose_base, require_whole
+from ..catalog import Catalog
 from ..delivery import AnyDelivery
-from ..errors import IntegrityError
+from ..errors import FleetBackupError, IntegrityError
 from ..index_cache import IndexCache
 from ..job import Encryption, Job
 from ..manifest import Component, Manifest
@@ -98,14 +100,23 @@ class Upon:
         if recorded and not self._indexes.has(parent.id, component):
             return None  # the store that could be read was dropped meanwhile
         sealed = recorded or self._job.encryption is not None
-        if sealed:
-            index = self._indexes.reader(parent.id, component)
-        else:
-            from ..archive.reader import ComponentReader
-
-            index = ComponentReader(catalog, parent.id, component).index
+        try:
+            index = self._index(parent.id, component, None if sealed else catalog)
+        except (FleetBackupError, OSError) as error:
+            self._result.warn("base-unreadable", "source %s: it was stored in full: %s" % (name, error))
+            return None
         bases = FileBases(name, catalog, self._bases, sealed=sealed, recorded=recorded)
         return Parent(parent.id, self._result.kind, index, component_of, bases.open, bases.delta_table)
+
+    def _index(self, parent_id: str, component: Component, catalog: t.Optional[Catalog]) -> IndexReader:
+        """The index of a component, in ``catalog`` or as this host keeps it. A compressed one shows by itself what is damaged."""
+        if catalog is None:
+            return self._indexes.reader(parent_id, component)
+        from ..archive.reader import ComponentReader
+
+        if component.compression == "none":
+            require_whole(catalog, parent_id, [component.index])
+        return ComponentReader(catalog, parent_id, component).index
 
     def base(
         self, parent: t.Optional[Manifest], source: Source, driver: str, algorithm: str, delivery: AnyDelivery
