@@ -48,7 +48,8 @@ def choose_parent(
         why = "no full backup is complete on every store" if known else "there is no backup yet"
         return Choice("full", reason=why, unexpected=known)
     newest_full = parse_backup_id(fulls[-1])
-    if newest_full is None or (now - newest_full.started).total_seconds() >= full_every:
+    # A clock that was wrong can have put it into the future, too.
+    if newest_full is None or abs((now - newest_full.started).total_seconds()) >= full_every:
         return Choice("full", reason="the last full backup, %s, is older than full_every" % fulls[-1])
     if max_increments is not None and len([i for i in ids if i > fulls[-1]]) >= max_increments:
         return Choice("full", reason="there are max_increments (%d) since the last full backup" % max_increments)

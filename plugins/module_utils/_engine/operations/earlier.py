@@ -126,7 +126,8 @@ class Earlier:
         if backup_id is None:
             return None
         manifest = self.catalogs[self.stores[0].name].manifest(backup_id)
-        age = (utc_now() - from_iso(manifest.finished)).total_seconds()
+        # One that finished in the future was made when the clock was wrong, and must not stand in for others until then.
+        age = abs((utc_now() - from_iso(manifest.finished)).total_seconds())
         return backup_id if age < seconds else None
 
     def _newest_good(self, catalog: Catalog, scan: Scan) -> t.Optional[str]:
