@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import typing as t
@@ -15,6 +16,7 @@ import trees
 from _engine.errors import ConfigurationError
 from _engine.job import parse_config
 from _engine.operations.backup import backup
+from _engine.result import utc_now
 from _engine.state import State
 
 
@@ -72,6 +74,36 @@ def test_nothing_is_done_while_a_backup_is_new_enough(tmp_path: Path, tree: Path
     assert (second.id, second.newer) == (None, first.id)
     assert trees.differences(before, trees.snapshot(tmp_path / "store")) == []
     assert jobs.take(config, unless_newer_than=0).changed
+
+
+def test_a_backup_of_the_future_stands_in_for_none(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was wrong once must not keep backups from being taken, or from being full, for years."""
+    config = jobs.configure(tmp_path, jobs.files(tree))
+    with monkeypatch.context() as wrong:
+        wrong.setattr("_engine.operations.backup.utc_now", lambda: utc_now() + datetime.timedelta(days=4000))
+        first = jobs.take(config)
+    second = jobs.take(config, kind="incremental", unless_newer_than=3600)
+    assert (second.newer, second.kind, second.outcome) == (None, "full", "warning")
+    assert [w.code for w in second.warnings] == ["clock"]
+    assert first.id and second.id and first.id < second.id
+
+
+def test_what_nothing_can_follow_is_not_followed(tmp_path: Path, tree: Path) -> None:
+    config = jobs.configure(tmp_path, jobs.files(tree))
+    first = jobs.take(config)
+    (jobs.backup_folder(config, first.id).parent / "99991231T235959Z-full-manual-0000").mkdir()
+    assert jobs.take(config).outcome == "success"
+
+
+def test_a_name_that_is_no_utf8_can_be_told(tmp_path: Path) -> None:
+    root = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"\xff"))
+    config = jobs.configure(tmp_path, jobs.files(root))
+    result = backup(config, config.jobs[0])
+    assert result.error is not None and result.error["code"] == "source"
+    told = json.loads(json.dumps(result.to_dict(), ensure_ascii=False).encode("utf-8"))["error"]["message"]
+    assert "\\udcff: does not exist" in told
+    (note,) = (tmp_path / "store").rglob("*.failed.json")
+    assert json.loads(note.read_bytes())["error"]["message"] == told
 
 
 def test_a_dry_run_says_what_would_be_read_and_writes_nothing(tmp_path: Path, tree: Path) -> None:

@@ -74,12 +74,13 @@ def new_backup_id(now: datetime.datetime, kind: str, tag: str, newest: t.Optiona
     """Return ``(id, clock_behind)``: an id that sorts strictly after ``newest``.
 
     When the clock stands at or behind the newest known id, the new id is one second after that one. Only a
-    clock that is *behind* sets ``clock_behind``: two runs within a second are no fault of the clock's.
+    clock that is *behind* sets ``clock_behind``: two runs within a second are no fault of the clock's. What no clock can have
+    said, and nothing could follow, is not followed.
     """
     started = now.astimezone(datetime.timezone.utc).replace(microsecond=0)
     behind = False
     latest = parse_backup_id(newest) if newest else None
-    if latest is not None and started <= latest.started:
+    if latest is not None and started <= latest.started and latest.started.year < datetime.MAXYEAR:
         behind = started < latest.started - datetime.timedelta(seconds=60)
         started = latest.started + datetime.timedelta(seconds=1)
     return str(BackupId(started, kind, tag, os.urandom(2).hex())), behind
@@ -91,6 +92,11 @@ def printable(path: bytes) -> str:
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text])
+
+
+def as_text(text: str) -> str:
+    """Text that can be stored and sent: Python's stand-ins for bytes that are not UTF-8, as backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def path_component(name: bytes) -> bytes:

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .errors import FleetBackupError, InterruptedRunError
+from .names import as_text
 
 SUCCESS, WARNING, FAILURE = "success", "warning", "failure"
 
@@ -98,6 +99,15 @@ class Result:
 
     def to_dict(self) -> t.Dict[str, t.Any]:
         """Plain data for JSON. It holds no secret because no result field ever does."""
-        data = dataclasses.asdict(self)
+        data: t.Dict[str, t.Any] = _plain(dataclasses.asdict(self))
         del data["error_exit_code"]
         return data
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Data in which every text is one that UTF-8 can hold: messages name files, whose names may be any bytes."""
+    if isinstance(value, str):
+        return value if value.isascii() else as_text(value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -32,7 +32,7 @@ from ..interruption import stop, uninterrupted
 from ..job import Compression, Config, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
-from ..names import KINDS, NAME_RULE, SAFETY_TAG, is_name, new_backup_id
+from ..names import KINDS, NAME_RULE, SAFETY_TAG, as_text, is_name, new_backup_id
 from ..progress import SILENT, Progress
 from ..restore_text import restore_text
 from ..result import FAILURE, SUCCESS, WARNING, Notice, iso, utc_now
@@ -400,7 +400,7 @@ class _Run:
         note = {
             "format": FORMAT, "id": backup_id, "host": self._config.host, "job": self._job.name, "kind": result.kind,
             "tag": result.tag, "started": result.started, "finished": iso(utc_now()),
-            "error": {"code": error.code} if self._job.encryption else {"code": error.code, "message": str(error)},
+            "error": {"code": error.code} if self._job.encryption else {"code": error.code, "message": as_text(str(error))},
         }  # fmt: skip
         data = json.dumps(note, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
         for store in self._earlier.stores:
@@ -499,5 +499,5 @@ class _Run:
 
 
 def _warning(notice: Notice, numbers_only: bool) -> t.Dict[str, t.Any]:
-    told = {} if numbers_only else {"message": notice.message, "paths": notice.paths}
+    told = {} if numbers_only else {"message": as_text(notice.message), "paths": notice.paths}
     return {"code": notice.code, "component": notice.component, "count": notice.count, **told}

@@ -13,6 +13,7 @@ from ..errors import ConfigurationError, FleetBackupError, IntegrityError, Inter
 from ..job import Config
 from ..lock import JobLock
 from ..marks import ACCEPTED, PINNED, Mark, put_mark, read_mark, remove_mark
+from ..names import as_text
 from ..result import Result, iso, utc_now
 from ..system import current_user
 from .finding import find_backup, places_of
@@ -73,7 +74,7 @@ def _mark(catalog: Catalog, result: MarkResult, sign: t.Optional[t.Callable[[byt
     if there and _counts(catalog, backup_id, result.mark):
         return False
     if not result.dry_run:
-        mark = Mark(backup_id, catalog.manifest_sha256(backup_id), result.mark, _who(), iso(utc_now()), result.note)
+        mark = Mark(backup_id, catalog.manifest_sha256(backup_id), result.mark, _who(), iso(utc_now()), as_text(result.note))
         put_mark(catalog, mark, sign(mark.to_bytes()) if sign else None)
     return True
 
