@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trees
 
-from .engine import Running
+from .engine import Host, Running
 from .injection import Injection, kill_at
 from .promises import SHARES, Scene, State, check_store, chosen, complete
 
@@ -137,3 +137,22 @@ def test_prune_killed_at_every_io_call(folder: Path, share: str) -> None:
         scene.host.call("prune", "app").expect(0)
         assert complete(scene.host) == ids[-1:]
         scene.host.call("run", "app").expect(0)
+
+
+def test_a_dump_restored_as_a_file_is_killed_at_every_io_call(folder: Path) -> None:
+    """There is the old file or the new one, whole; and the next restore leaves nothing else beside it."""
+    host = Host(folder, [{"name": "dump", "command": {"command": ["echo", "new"], "ending": "txt"}}])
+    host.call("run", "app").expect(0)
+    target = folder / "out"
+    argv = ("restore", "app", "--yes", "--to", str(target))
+    counter = Injection([target])
+    host.call(*argv, inside=counter.install).expect(0)
+    (file,) = target.iterdir()
+    assert counter.count > 3
+    for number in range(1, counter.count + 1):
+        file.write_bytes(b"old\n")
+        assert host.call(*argv, inside=Injection([target], kill_at(number)).install).killed, number
+        assert file.read_bytes() in (b"old\n", b"new\n"), number
+        host.call(*argv).expect(0)
+        assert file.read_bytes() == b"new\n"
+        assert list(target.iterdir()) == [file], number

@@ -9,8 +9,9 @@ import typing as t
 from .archive.index import Entry, entry_path
 from .errors import RestoreError
 from .interruption import uninterrupted
-from .private import write_all
+from .private import open_private, write_all
 from .result import Notice
+from .scratch import Scratch
 from .sources import RestorePlan
 from .system import sync_folder
 from .tree.select import Selection
@@ -39,15 +40,19 @@ class FileRestoring:
         self._component = component
         self._path = path
         self._selection = Selection(include)
-        self._mark = os.urandom(4).hex()
+        self._scratch: t.Optional[Scratch] = None
+        self._new = self._previous = ""
         self._committed = False
 
     def stage(self, progress: t.Callable[[int], None]) -> None:
         if os.path.lexists(self._path) and not os.path.isfile(self._path):
             raise RestoreError("%s: there is something else than a regular file; it is not replaced" % self._path)
+        folder = os.path.dirname(self._path)
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            fd = os.open(self._beside("new"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            os.makedirs(folder, exist_ok=True)
+            self._scratch = Scratch(folder)
+            self._new, self._previous = self._scratch.file("new"), self._scratch.file("previous")
+            fd = open_private(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             try:
                 for data in self._data():
                     write_all(fd, bytes(data))
@@ -62,9 +67,9 @@ class FileRestoring:
         try:
             with uninterrupted():
                 if os.path.lexists(self._path):
-                    os.rename(self._path, self._beside("previous"))
+                    self._keep_previous()
                 self._committed = True
-                os.rename(self._beside("new"), self._path)
+                os.replace(self._new, self._path)
             sync_folder(os.path.dirname(self._path))
         except OSError as error:
             raise self._error(error) from None
@@ -75,8 +80,8 @@ class FileRestoring:
             return
         try:
             with uninterrupted():
-                if os.path.lexists(self._beside("previous")):
-                    os.replace(self._beside("previous"), self._path)
+                if os.path.lexists(self._previous):
+                    os.replace(self._previous, self._path)
                 elif os.path.lexists(self._path):
                     os.unlink(self._path)
                 self._committed = False
@@ -84,11 +89,16 @@ class FileRestoring:
             raise self._error(error) from None
 
     def finish(self) -> None:
-        for what in ("new", "previous"):
-            try:
-                os.unlink(self._beside(what))
-            except FileNotFoundError:
-                continue
+        if self._scratch is not None:
+            self._scratch.close()
+
+    def _keep_previous(self) -> None:
+        """Keep what is there under a second name; it stays in its place until the new file takes that."""
+        try:
+            os.link(self._path, self._previous)
+        except OSError:
+            # A file system without hard links, or somebody else's file.
+            os.rename(self._path, self._previous)
 
     def _data(self) -> t.Iterator[memoryview]:
         for entry in self._component.in_stream_order(self._is_chosen):
@@ -96,10 +106,6 @@ class FileRestoring:
 
     def _is_chosen(self, entry: Entry) -> bool:
         return self._selection.means(entry_path(entry), False)
-
-    def _beside(self, what: str) -> str:
-        folder, name = os.path.split(self._path)
-        return os.path.join(folder, ".%s.%s-%s" % (name, what, self._mark))
 
     def _error(self, error: OSError) -> RestoreError:
         return RestoreError("%s: cannot be written: %s" % (self._path, error.strerror))
