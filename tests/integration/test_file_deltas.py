@@ -369,10 +369,13 @@ def test_on_a_store_that_may_only_be_written_to(tree: Tree) -> None:
     assert verify(reading).outcome == "success"
 
 
-def test_the_commands_of_restore_txt(tree: Tree) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+def test_the_commands_of_restore_txt(tree: Tree, sealed: bool) -> None:
+    identity, recipient = keygen()
+    (tree.folder / "identity").write_text(identity)
     (tree.root / "sparse").touch()
     trees.make_sparse(tree.root / "sparse", [(0, tree.rng.randbytes(2 * MIB))], 9 * MIB)
-    config = jobs.split(tree.configure(), 500_000)
+    config = jobs.split(tree.configure(**({"encryption": {"recipients": [recipient]}} if sealed else {})), 500_000)
     full = take(config)
     tree.change(400, 1000)
     tree.large.chmod(0o604)
@@ -385,8 +388,10 @@ def test_the_commands_of_restore_txt(tree: Tree) -> None:
     commands = [line[4:] for line in text.splitlines() if line.startswith("    ")]
     path = "%s:%s" % (Path(sys.executable).parent, os.environ["PATH"])
     script = "set -eu\n" + "\n".join(commands) + "\n"
-    ran = subprocess.run(["sh"], input=script.encode(), cwd=folder, env={"PATH": path}, capture_output=True, check=False)
+    surroundings = {"PATH": path, "IDENTITY": str(tree.folder / "identity")}
+    ran = subprocess.run(["sh"], input=script.encode(), cwd=folder, env=surroundings, capture_output=True, check=False)
     assert ran.returncode == 0, ran.stderr.decode()
+    assert os.listdir(folder / "restored") == ["files"]
     after = trees.snapshot(folder / "restored" / "files" / str(tree.root).lstrip("/"))
     before = trees.snapshot(tree.root)
     for name in (b"large", b"sparse"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from .manifest import SEALED_ENDING, Component, Deltas, StoredFile
@@ -63,23 +64,37 @@ and must lie beside this one.
 """
 _FILES_SCRIPT = """\
 python3 - <<'END'
-import base64, json, os
+import base64, bisect, json, os
 try:
     from compression import zstd
 except ImportError:
     from backports import zstd
-rows = [row for volume in json.load(open("{frames}"))["volumes"] for row in volume["frames"]]
-places = [sum(row[1] for row in rows[:n]) for n in range(len(rows))]
-bases = [open("{target}.base%d" % n, "rb") for n in range({count})]
-delta = open("{target}.delta", "rb")
-def decode(frame):
-    _offset, stored, _raw, run = rows[frame]
-    delta.seek(places[frame])
-    prefix = None
-    if run:
-        bases[run[2]].seek(run[0])
-        prefix = zstd.ZstdDict(bases[run[2]].read(run[1]), is_raw=True).as_prefix
-    return zstd.decompress(delta.read(stored), zstd_dict=prefix)
+def frames_of(table, paths):
+    frames, start = [], 0
+    for volume, path in zip(json.load(open(table))["volumes"], paths):
+        for offset, stored, raw, *run in volume["frames"]:
+            frames.append((start, path, offset, stored, *run))
+            start += raw
+    return frames
+def read(path, offset, size):
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.read(size)
+def read_base(frames, start, size):
+    number = bisect.bisect(frames, (start + 1,)) - 1
+    skip, data = start - frames[number][0], b""
+    while len(data) < skip + size:
+        data += zstd.decompress(read(*frames[number][1:]))
+        number += 1
+    return data[skip:skip + size]
+delta = frames_of("{frames}", {volumes})
+bases = [
+{bases}
+]
+def decode(number):
+    _start, *place, run = delta[number]
+    prefix = zstd.ZstdDict(read_base(bases[run[2]], *run[:2]), is_raw=True).as_prefix if run else None
+    return zstd.decompress(read(*place), zstd_dict=prefix)
 for line in open("{target}.entries", encoding="utf-8"):
     entry = json.loads(line)
     backup, frame, _offset, size = entry.get("delta", [None, 0, 0, 0])
@@ -103,7 +118,7 @@ for line in open("{target}.entries", encoding="utf-8"):
     os.chmod(path, int(entry["mode"], 8))
     os.utime(path, ns=(entry["mtime"], entry["mtime"]))
 END
-rm {target}.base* {target}.delta {target}.entries"""
+rm {target}.entries"""
 
 _DECOMPRESS = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
 # In a locale without UTF-8, unzip writes other names than the archive holds.
@@ -182,18 +197,34 @@ def _files_commands(
     backup_id: str, component: Component, deltas: Deltas, bases: t.Mapping[t.Tuple[str, str], Component]
 ) -> t.List[str]:
     target = "restored/%s" % component.name
-    commands = []
-    for number, older in enumerate(deltas.bases):
+    commands, tables = [], []
+    for older in deltas.bases:
         base = bases[component.name, older]
-        commands.append("(cd ../%s && sha256sum -c SHA256SUMS)" % older)
-        commands.append("%s | %s > %s.base%d" % (_read(base, "../%s/" % older), _DECOMPRESS[base.compression], target, number))
-    script = _FILES_SCRIPT.format(frames=deltas.frames.name, target=target, count=len(deltas.bases), id=backup_id)
+        folder = "../%s/" % older
+        commands.append("(cd %s && sha256sum -c SHA256SUMS)" % folder)
+        opening, paths = _opened(base.volumes, "%s.%s." % (target, older), folder)
+        commands += opening
+        tables.append("    frames_of(%s, %s)," % (json.dumps(folder + base.frames.name), json.dumps(paths)))
+    opening, paths = _opened(deltas.volumes, target + ".")
+    script = _FILES_SCRIPT.format(
+        frames=deltas.frames.name, volumes=json.dumps(paths), bases="\n".join(tables), target=target, id=backup_id
+    )
     return [
         *commands,
-        "%s > %s.delta" % (_join(deltas.volumes), target),
+        *opening,
         "%s | %s > %s.entries" % (_join([component.index]), _DECOMPRESS[component.compression], target),
         *script.splitlines(),
+        *(["rm %s.*.age" % target] if opening else []),
     ]
+
+
+def _opened(volumes: t.Sequence[StoredFile], beside: str, folder: str = "") -> t.Tuple[t.List[str], t.List[str]]:
+    """The commands that decrypt each volume to a file whose name begins with ``beside``, and where they can be read then."""
+    if not _has_sealed(volumes):
+        return [], [folder + v.name for v in volumes]
+    names = " ".join(v.name for v in volumes)
+    command = 'for v in %s; do age -d -i "$IDENTITY" "%s$v" > "%s$v" || kill $$; done' % (names, folder, beside)
+    return [command], [beside + v.name for v in volumes]
 
 
 def _read(component: Component, folder: str = "") -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -422,6 +423,22 @@ def test_without_root_what_may_not_be_written_fails_whole(open_folder: Path) -> 
         return str(caught.value)
 
     assert "no staging folder can be made" in in_child(refused, NOBODY)
+
+
+def test_a_staging_folder_that_cannot_be_made_leaves_no_trace(changed, monkeypatch) -> None:
+    tree, source, reader, _wanted = changed
+    before = trees.snapshot(tree)
+
+    def no_room(self: staging.Staging) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(staging.Staging, "_fill", no_room)
+    restore = restoring(reader, source)
+    with pytest.raises(RestoreError, match="no staging folder can be made there: No space left"):
+        restore.stage(lambda _: None)
+    restore.undo()
+    restore.finish()
+    assert trees.differences(before, trees.snapshot(tree)) == []
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ done), ``done.jsonl`` (the rest is only to be removed).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -95,6 +96,8 @@ class Staging:
                 self._fill()
             except OSError as error:
                 remove_tree(holder, self._name)
+                with contextlib.suppress(PermissionError):  # then nothing could be made in it either
+                    os.utime(holder.handle, ns=self._times)
                 raise self._error(b"", "no staging folder can be made there", error) from None
             return self
 
