@@ -320,6 +320,26 @@ class TestDelete:
         Catalog(Full(tmp_path / "store"), "web1/shop").delete(FIRST)
         assert list(folder.iterdir()) == []
 
+    def test_on_a_full_store_the_mark_comes_as_soon_as_there_is_room(self, store, tmp_path, folder):
+        class Full(CountingStore):
+            def put(self, key):
+                if not self.deleted:
+                    raise StoreFullError("no room")
+                return super().put(key)
+
+            def delete(self, key):
+                if len(self.deleted) == 2:
+                    raise StoreRefusedError("no more")
+                super().delete(key)
+
+        write_backup(store, FIRST)
+        with pytest.raises(StoreRefusedError):
+            Catalog(Full(tmp_path / "store"), "web1/shop").delete(FIRST)
+        scan = Catalog(store, "web1/shop").scan()
+        assert scan.deleted == [FIRST] and not scan.damaged
+        Catalog(store, "web1/shop").delete(FIRST)
+        assert list(folder.iterdir()) == []
+
     def test_the_record_of_a_failed_run_stays(self, store, catalog, folder):
         put(store, "web1/shop/%s.failed.json" % FIRST, b"{}")
         put(store, "web1/shop/%s/app.tar.gz" % FIRST, b"xyz")

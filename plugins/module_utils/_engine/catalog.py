@@ -204,8 +204,7 @@ class Catalog:
         mark = self._join(backup_id + _DELETED)
         beside = [o for o in self.store.list(self.folder)[0] if self._belongs(o.key, backup_id)]
         inside = self.store.list(self.key(backup_id))[0]
-        if all(o.key != mark for o in beside):
-            self._mark_deleted(mark, backup_id)
+        marked = any(o.key == mark for o in beside) or self._mark_deleted(mark, backup_id)
         first = [self.manifest_key(backup_id)] + [self._join(backup_id + ending) for ending in (_SIGNATURE, _HASH)]
         first.append(self.key(backup_id, SUMS))
         order = {key: n for n, key in enumerate(first)}
@@ -214,6 +213,7 @@ class Catalog:
         for stored in found:
             if stored.key != mark:
                 self.store.delete(stored.key)
+                marked = marked or self._mark_deleted(mark, backup_id)
         self.store.remove_leftovers(self.key(backup_id))
         self.store.delete(mark)
         self._manifests.pop(backup_id, None)
@@ -253,7 +253,8 @@ class Catalog:
         ids.update(folders)
         return {i for i in ids if parse_backup_id(i) and self._only in (None, i)}
 
-    def _mark_deleted(self, key: str, backup_id: str) -> None:
+    def _mark_deleted(self, key: str, backup_id: str) -> bool:
+        """Put the mark; return whether there was room for it."""
         mark = {"format": 1, "id": backup_id, "mark": "deleted", "at": iso(utc_now())}
         try:
             upload = self.store.put(key)
@@ -264,7 +265,8 @@ class Catalog:
                 upload.abort()
         except StoreFullError:
             # Room is what the deletion makes.
-            return
+            return False
+        return True
 
     def _has_sums(self, backup_id: str) -> bool:
         return any(o.key == self.key(backup_id, SUMS) for o in self.store.list(self.key(backup_id))[0])
