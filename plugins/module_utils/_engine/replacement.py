@@ -10,7 +10,7 @@ import typing as t
 
 from .errors import ConfigurationError, StoreFullError
 from .private import write_all
-from .system import replace, sync_folder
+from .system import IS_WINDOWS, give_owner, replace, sync_folder
 
 
 class NewFile(t.Protocol):
@@ -93,10 +93,10 @@ class Replacement:
         self.close()
 
     def _keep_attributes(self) -> None:
-        if self._old is None or not hasattr(os, "fchown"):
+        if self._old is None or IS_WINDOWS:
             return
         try:
-            os.fchown(self.fd, self._old.st_uid, self._old.st_gid)
+            give_owner(self.fd, self._old.st_uid, self._old.st_gid)
         except PermissionError:
             # Not root: the file becomes its writer's, as with any editor.
             pass

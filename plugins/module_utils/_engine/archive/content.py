@@ -7,7 +7,7 @@ import errno
 import os
 import typing as t
 
-from ..system import read_into
+from ..system import IS_WINDOWS, may_have_holes, read_into
 from .frames import FrameWriter
 
 _ZEROS = bytes(1 << 20)
@@ -68,7 +68,7 @@ def hash_zeros(size: int, update: Update) -> None:
 
 def segments(fd: int, st: os.stat_result) -> t.Optional[t.List[t.Tuple[int, int]]]:
     """The ``(offset, length)`` of a sparse file's data; None for a file without holes, or where holes cannot be seen."""
-    if st.st_blocks * 512 >= st.st_size or not hasattr(os, "SEEK_DATA"):
+    if IS_WINDOWS or not may_have_holes(st) or not hasattr(os, "SEEK_DATA"):
         return None
     found = []
     position = 0

@@ -27,7 +27,7 @@ class Packed(t.NamedTuple):
 
 
 def pack(
-    source: Source, archive_format: str, compression: Compression, write: Write, scratch: t.BinaryIO, result: Result
+    source: Source, archive_format: str, compression: Compression, write: Write, scratch: t.IO[bytes], result: Result
 ) -> Packed:
     """Read ``source`` and tell ``write`` the bytes of its one volume. ``scratch`` takes the index; ``result`` the notices.
 

@@ -12,6 +12,7 @@ import stat
 import struct
 import typing as t
 
+from ..system import device_of, may_have_holes
 from . import content, ustar
 from .frames import GROUP, FrameWriter
 from .index import IndexWriter
@@ -20,6 +21,7 @@ from .tree_writer import TreeWriter, Xattrs
 from .ustar import BLOCK, OCTAL_ID, OCTAL_SIZE
 
 _END = bytes(2 * BLOCK)
+_DEVICE_NODES = (b"3", b"4")
 
 _ACLS = {"system.posix_acl_access": "SCHILY.acl.access", "system.posix_acl_default": "SCHILY.acl.default"}
 
@@ -79,7 +81,7 @@ class TarWriter(TreeWriter):
     def _is_plain(self, st: os.stat_result) -> bool:
         """Whether a file has no holes and is too small for deltas and for copies that are kept."""
         return (
-            st.st_blocks * 512 >= st.st_size
+            not may_have_holes(st)
             and (self.deltas is None or st.st_size < self.deltas.least)
             and (self.copy is None or st.st_size < self.copy.least)
         )
@@ -116,12 +118,13 @@ def header(
 ) -> bytes:  # fmt: skip
     """The header blocks of an entry: ustar, after a pax extended header where one is needed."""
     mtime = st.st_mtime_ns // 1_000_000_000
+    device = device_of(st) if letter in _DEVICE_NODES else 0
     prefix, name = ustar.split(path)
     if (
         name is not None and len(link) <= 100 and size < OCTAL_SIZE and st.st_uid < OCTAL_ID and st.st_gid < OCTAL_ID
         and 0 <= mtime < OCTAL_SIZE and path.isascii() and link.isascii() and not xattrs and not records
     ):  # fmt: skip
-        return ustar.block(name, prefix, letter, st.st_mode & 0o7777, st.st_uid, st.st_gid, size, mtime, link, st.st_rdev)
+        return ustar.block(name, prefix, letter, st.st_mode & 0o7777, st.st_uid, st.st_gid, size, mtime, link, device)
     pax = list(records) + _xattr_records(xattrs or {})
     if name is None or not (path.isascii() or _binary(path)):
         # First, so that GNU.sparse.name, which is the true one, has the last word in every reader.
@@ -143,7 +146,7 @@ def header(
     if not 0 <= mtime < OCTAL_SIZE:
         pax.append((b"mtime", b"%d" % mtime))
         mtime = 0
-    plain = ustar.block(name, prefix, letter, st.st_mode & 0o7777, uid, gid, size, mtime, link, st.st_rdev)
+    plain = ustar.block(name, prefix, letter, st.st_mode & 0o7777, uid, gid, size, mtime, link, device)
     return _pax(pax) + plain if pax else plain
 
 

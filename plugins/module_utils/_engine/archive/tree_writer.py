@@ -9,6 +9,7 @@ import stat
 import time
 import typing as t
 
+from ..system import device_numbers, device_of
 from .entry import is_young, state, text_field, xattrs_field
 from .file_deltas import FileDeltas, LargeFileCopy
 from .frames import FrameWriter
@@ -159,11 +160,11 @@ class TreeWriter:
 
     def _add_special(self, path: bytes, st: os.stat_result, xattrs: Xattrs) -> None:
         if stat.S_ISFIFO(st.st_mode):
-            kind, device = b"fifo", b""
+            kind, more = b"fifo", b""
         else:
             kind = b"character" if stat.S_ISCHR(st.st_mode) else b"block"
-            device = b',"rdev":[%d,%d]' % (os.major(st.st_rdev), os.minor(st.st_rdev))
-        self._add(path, kind, st, device, xattrs)
+            more = b',"rdev":[%d,%d]' % device_numbers(device_of(st))
+        self._add(path, kind, st, more, xattrs)
 
     def _add(
         self, path: bytes, kind: bytes, st: os.stat_result, more: bytes, xattrs: Xattrs, content: bytes = b""

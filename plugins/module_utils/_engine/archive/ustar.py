@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import typing as t
 import zlib
 
-from ..system import group_name, user_name
+from ..system import device_numbers, group_name, user_name
 
 BLOCK = 512
 #: Sizes and times below this fit: 11 octal digits.
@@ -49,7 +48,7 @@ def _owner(uid: int, gid: int) -> bytes:
 
 def _device(letter: bytes, rdev: int) -> bytes:
     if letter in b"34":
-        return b"%07o\0%07o\0" % (os.major(rdev), os.minor(rdev))
+        return b"%07o\0%07o\0" % device_numbers(rdev)
     return b"0000000\0" * 2
 
 

@@ -20,6 +20,7 @@ from ..errors import FleetBackupError, MissingDependencyError, SourceError
 from ..interruption import deferred
 from ..process import GRACE, Finished, Kept
 from ..streaming import Patience
+from ..system import IS_WINDOWS
 
 _CHUNK = 1 << 16
 _STDOUT = 1
@@ -129,6 +130,8 @@ class ExecStream:
 
     def send(self, data: t.Union[bytes, memoryview]) -> None:
         """write() that raises BrokenPipeError when the program reads no more."""
+        if IS_WINDOWS:
+            raise NotImplementedError  # no daemon was reached there
         rest = memoryview(data)
         poll = select.poll()
         poll.register(self._socket, select.POLLOUT)

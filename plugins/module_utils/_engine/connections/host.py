@@ -13,7 +13,7 @@ from ..private import open_private, write_all
 from ..process import Finished, run
 from ..scratch import Scratch
 from ..streaming import Child, Streaming
-from ..system import as_user
+from ..system import as_user, give_owner
 
 Env = t.Optional[t.Mapping[str, str]]
 
@@ -70,7 +70,7 @@ class HostConnection:
         try:
             owner = as_user(self._user)[0]
             if owner:
-                os.fchown(fd, owner["user"], owner["group"])
+                give_owner(fd, owner["user"], owner["group"])
             write_all(fd, text.encode("utf-8"))
         finally:
             os.close(fd)

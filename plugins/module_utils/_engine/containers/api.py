@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import typing as t
 from urllib.parse import quote, urlencode
+
+from ..system import unix_socket
 
 Json = t.Any
 
@@ -32,7 +33,7 @@ class _Connection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = unix_socket()
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 

@@ -36,6 +36,8 @@ class _Daemon(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError  # the engine has reached no daemon there
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_ANSWER)
         self.sock.connect(self._path)

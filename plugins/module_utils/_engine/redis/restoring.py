@@ -10,6 +10,7 @@ is made anew too, from the same data. What lay there before is kept beside it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import shutil
@@ -25,7 +26,7 @@ from ..interruption import uninterrupted
 from ..result import Notice, utc_now
 from ..scratch import Scratch, need_space
 from ..sources import RestorePlan, RestoreTarget
-from ..system import sync_folder
+from ..system import give_owner, sync_folder, unix_socket
 from .copying import Check, Tail
 
 if t.TYPE_CHECKING:
@@ -232,11 +233,8 @@ class RedisRestoring:
         """Give it to the server: to whom its files belong now, or the folder that they lie in."""
         owner = self._owner
         os.chmod(path, 0o750 if os.path.isdir(path) else 0o640)
-        if hasattr(os, "chown"):
-            try:
-                os.chown(path, owner.st_uid, owner.st_gid)
-            except PermissionError:
-                return
+        with contextlib.suppress(PermissionError):
+            give_owner(path, owner.st_uid, owner.st_gid)
 
 
 def _daemon(target: RestoreTarget) -> t.Optional[Daemon]:
@@ -322,10 +320,9 @@ def _check_down(options: Json, place: Place) -> None:
     if place.container is not None:
         return
     unix = options.get("socket")
-    kind = socket.AF_UNIX if unix else socket.AF_INET
     address: t.Any = unix or (_LOOPBACK[0], options.get("port", 6379))
     try:
-        with socket.socket(kind, socket.SOCK_STREAM) as connection:
+        with unix_socket() if unix else socket.socket() as connection:
             connection.settimeout(_REACH_SECONDS)
             connection.connect(address)
     except OSError:

@@ -14,7 +14,7 @@ from ..credentials import unit_lines
 from ..errors import ScheduleError
 from ..process import Finished, run
 from ..replacement import Replacement
-from ..system import is_superuser
+from ..system import current_user, is_superuser
 from . import Entry, Planned, Scheduler
 from .calendar import Calendar
 
@@ -88,7 +88,7 @@ class SystemdScheduler(Scheduler):
     def is_available(cls) -> bool:
         if shutil.which("systemctl") is None or not os.path.isdir("/run/systemd/system"):
             return False
-        return is_superuser() or os.path.isdir("/run/user/%d/systemd" % os.getuid())
+        return is_superuser() or os.path.isdir("/run/user/%s/systemd" % current_user()[0])
 
     def entries(self) -> t.Dict[str, Entry]:
         found = {}

@@ -41,14 +41,7 @@ class Program:
     """A child ``ssh -s HOST sftp``. It ends when this object is closed, or with this process."""
 
     def __init__(self, account: Account) -> None:
-        if IS_WINDOWS or account.password or account.passphrase:
-            raise ConfigurationError(
-                "%s: connection: ssh %s; use connection: paramiko"
-                % (
-                    account.store,
-                    "is not possible on Windows" if IS_WINDOWS else "takes no password or passphrase, only keys and agents",
-                )
-            )
+        _check(account)
         self._account = account
         # Files, not pipes: ssh may read and write them whenever it likes.
         self._words = tempfile.TemporaryFile()
@@ -76,6 +69,8 @@ class Program:
                 ) from None
 
     def send(self, header: bytes, data: t.Union[bytes, bytearray, memoryview]) -> None:
+        if IS_WINDOWS:
+            raise NotImplementedError  # see _check()
         sent = self._ours.sendmsg([header, data])
         if sent < len(header):
             self._ours.sendall(header[sent:])
@@ -115,6 +110,13 @@ class Program:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+
+
+def _check(account: Account) -> None:
+    """Raise ConfigurationError when the program cannot do what is asked for."""
+    if IS_WINDOWS or account.password or account.passphrase:
+        why = "is not possible on Windows" if IS_WINDOWS else "takes no password or passphrase, only keys and agents"
+        raise ConfigurationError("%s: connection: ssh %s; use connection: paramiko" % (account.store, why))
 
 
 def _argv(account: Account, known: str) -> t.List[str]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from ..errors import SourceError
 from ..private import open_private
 from ..scratch import need_space
+from ..system import IS_WINDOWS
 from .database import (
     check_file,
     connect,
@@ -173,7 +174,7 @@ def _fill(source: sqlite3.Connection, target: str, watch: Watch) -> None:
 
 
 def _is_read_only(path: str) -> bool:
-    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return not IS_WINDOWS and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _copy_files(path: str, target: str) -> Copy:

@@ -20,7 +20,7 @@ from ..private import open_private, write_all
 from ..result import Notice, utc_now
 from ..scratch import Scratch, need_space
 from ..sources import RestorePlan, RestoreTarget
-from ..system import gives_owners, group_id, sync_folder, user_id
+from ..system import give_owner, gives_owners, group_id, sync_folder, user_id
 from .checking import Findings, examine
 from .copying import Watch, copy_database, transfer
 from .database import (
@@ -261,7 +261,7 @@ class SqliteRestoring:
                 # Nothing that makes sense was recorded: it stays private to the one who restores it.
                 return
         if gives_owners():
-            os.chown(self._staged, uid, gid)
+            give_owner(self._staged, uid, gid)
         os.chmod(self._staged, mode & 0o777)
 
     def _set_aside(self) -> t.List[Notice]:

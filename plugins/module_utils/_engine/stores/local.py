@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import typing as t
@@ -11,7 +10,7 @@ import typing as t
 from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from ..options import Option
 from ..private import write_all
-from ..system import replace, sync_folder
+from ..system import begin_to_write, replace, sync_folder
 from . import Readable, Store, StoredObject, Upload
 from .read_back import ReadBack
 
@@ -131,15 +130,12 @@ class LocalStore(Store):
         return removed
 
     def free_space(self) -> t.Optional[int]:
-        if not hasattr(os, "statvfs"):
-            import shutil
+        import shutil
 
-            return shutil.disk_usage(_existing(self.path)).free
         try:
-            info = os.statvfs(_existing(self.path))
+            return shutil.disk_usage(_existing(self.path)).free
         except OSError as error:
             raise self._error(error, "") from error
-        return info.f_bavail * info.f_frsize
 
     def check(self) -> None:
         try:
@@ -224,13 +220,8 @@ class LocalUpload(Upload):
             self._begin_to_write()
 
     def _begin_to_write(self) -> None:
-        """Let the disk work while more is read and compressed: then little is left for fsync(2) to wait for.
-
-        Linux takes this advice for a reason to begin writing; it forgets only what is on the disk already.
-        """
-        if hasattr(os, "posix_fadvise"):
-            with contextlib.suppress(OSError):  # it is advice; what cannot be written is told by fsync
-                os.posix_fadvise(self._fd, self._begun, self._size - self._begun, os.POSIX_FADV_DONTNEED)
+        """Let the disk work while more is read and compressed: then little is left for fsync(2) to wait for."""
+        begin_to_write(self._fd, self._begun, self._size - self._begun)
         self._begun = self._size
 
     def commit(self) -> None:

@@ -16,6 +16,8 @@ import threading
 import typing as t
 import zlib
 
+from ..system import begin_to_write
+
 _WINDOW = 32 << 20
 _BUFFER = 4 << 20
 #: Windows that are being written out by the kernel before they are read: a direct read would wait for them, and writers for it.
@@ -73,8 +75,8 @@ class ReadBack:
     def _close_window(self) -> None:
         size = self._end - self._start
         self._fresh.append((self._start, size, self._crc))
-        if size >= _WINDOW and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._fd, self._start, size, os.POSIX_FADV_DONTNEED)  # begins to write it out
+        if size >= _WINDOW:
+            begin_to_write(self._fd, self._start, size)
         self._start, self._crc = self._end, 0
 
     def _work(self) -> None:

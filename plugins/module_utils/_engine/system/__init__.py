@@ -6,9 +6,9 @@ Everything that differs between POSIX and Windows is here, and nowhere else.
 
 from __future__ import annotations
 
-import os
+import sys
 
-if os.name == "nt":
+if sys.platform == "win32":
     from .windows import (
         GROUP_OPTIONS,
         HAS_DIR_FD,
@@ -17,8 +17,12 @@ if os.name == "nt":
         OPEN_READ,
         archive_name,
         as_user,
+        begin_to_write,
         current_user,
+        device_numbers,
+        device_of,
         end_group,
+        give_owner,
         gives_owners,
         group_id,
         group_name,
@@ -29,6 +33,7 @@ if os.name == "nt":
         list_xattrs_at,
         lock_file,
         makes_symlinks,
+        may_have_holes,
         open_folder,
         open_to_others,
         read_into,
@@ -38,6 +43,7 @@ if os.name == "nt":
         set_xattr,
         slashed,
         sync_folder,
+        unix_socket,
         user_id,
         user_name,
         widen_pipe,
@@ -51,8 +57,12 @@ else:
         OPEN_READ,
         archive_name,
         as_user,
+        begin_to_write,
         current_user,
+        device_numbers,
+        device_of,
         end_group,
+        give_owner,
         gives_owners,
         group_id,
         group_name,
@@ -63,6 +73,7 @@ else:
         list_xattrs_at,
         lock_file,
         makes_symlinks,
+        may_have_holes,
         open_folder,
         open_to_others,
         read_into,
@@ -72,6 +83,7 @@ else:
         set_xattr,
         slashed,
         sync_folder,
+        unix_socket,
         user_id,
         user_name,
         widen_pipe,
@@ -85,8 +97,12 @@ __all__ = [
     "OPEN_READ",
     "archive_name",
     "as_user",
+    "begin_to_write",
     "current_user",
+    "device_numbers",
+    "device_of",
     "end_group",
+    "give_owner",
     "gives_owners",
     "group_id",
     "group_name",
@@ -97,6 +113,7 @@ __all__ = [
     "list_xattrs_at",
     "lock_file",
     "makes_symlinks",
+    "may_have_holes",
     "open_folder",
     "open_to_others",
     "read_into",
@@ -106,6 +123,7 @@ __all__ = [
     "set_xattr",
     "slashed",
     "sync_folder",
+    "unix_socket",
     "user_id",
     "user_name",
     "widen_pipe",

@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import signal
+import socket
 import sys
 import typing as t
 
@@ -45,6 +46,11 @@ def open_to_others(status: os.stat_result) -> bool:
     """
     others = status.st_mode & 0o077
     return bool(others) and not (others == 0o040 and group_name(status.st_gid) == "ssh_keys")
+
+
+def give_owner(target: t.Union[int, str, bytes], uid: int, gid: int) -> None:
+    """Give what a descriptor or a path stands for to a user and a group. Raises OSError."""
+    os.chown(target, uid, gid)
 
 
 def restrict_folder(path: str) -> None:
@@ -103,6 +109,34 @@ def current_user() -> t.Tuple[t.Optional[int], str]:
 def read_into(fd: int, buffer: memoryview) -> int:
     """Read into ``buffer``; return the bytes read, 0 at the end of the file."""
     return os.readv(fd, (buffer,))
+
+
+def begin_to_write(fd: int, start: int, size: int) -> None:
+    """Have the system begin to write out bytes of a file that were just given to it. It is advice: no error is raised."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):  # what cannot be written is told by fsync(2)
+            # Linux takes this for a reason to begin writing; it forgets only what is on the disk already.
+            os.posix_fadvise(fd, start, size, os.POSIX_FADV_DONTNEED)
+
+
+def may_have_holes(st: os.stat_result) -> bool:
+    """Whether less of a file is stored than its size says."""
+    return st.st_blocks * 512 < st.st_size
+
+
+def device_of(st: os.stat_result) -> int:
+    """The number of what a device node stands for; 0 for anything else."""
+    return st.st_rdev
+
+
+def device_numbers(device: int) -> t.Tuple[int, int]:
+    """The major and the minor number in the number of a device."""
+    return os.major(device), os.minor(device)
+
+
+def unix_socket() -> socket.socket:
+    """A new stream socket that connects to paths. Raises OSError."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
 
 def widen_pipe(fd: int) -> None:

@@ -87,9 +87,9 @@ class Folder:
     def link_target(self, name: bytes) -> bytes:
         return os.fsencode(os.readlink(name, dir_fd=self.fd))
 
-    def special(self, name: bytes, mode: int, device: int = 0) -> None:
-        """Make a fifo or a device node; ``mode`` with its type (stat.S_IFIFO and so on)."""
-        os.mknod(name, mode, device, dir_fd=self.fd)
+    def special(self, name: bytes, mode: int, device: t.Tuple[int, int] = (0, 0)) -> None:
+        """Make a fifo or a device node; ``mode`` with its type (stat.S_IFIFO and so on), ``device`` is (major, minor)."""
+        os.mknod(name, mode, os.makedev(*device), dir_fd=self.fd)
 
     def set_owner(self, name: bytes, uid: int, gid: int) -> None:
         os.chown(name, uid, gid, dir_fd=self.fd, follow_symlinks=False)

@@ -8,6 +8,7 @@ import errno
 import functools
 import ntpath
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -22,12 +23,16 @@ OPEN_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT"
 
 
 def is_superuser() -> bool:
-    return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined]
+    return bool(ctypes.windll.shell32.IsUserAnAdmin())
 
 
 def gives_owners() -> bool:
     """Owners are no numbers here, and what was allowed to whom comes from the folder that a file lies in."""
     return False
+
+
+def give_owner(target: t.Union[int, str, bytes], uid: int, gid: int) -> None:
+    """There are no numeric owners."""
 
 
 def open_to_others(status: os.stat_result) -> bool:
@@ -82,7 +87,7 @@ def lock_file(fd: int) -> bool:
 
     os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
     try:
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
     except OSError:
         return False
     finally:
@@ -117,6 +122,29 @@ def read_into(fd: int, buffer: memoryview) -> int:
     data = os.read(fd, len(buffer))
     buffer[: len(data)] = data
     return len(data)
+
+
+def begin_to_write(fd: int, start: int, size: int) -> None:
+    """Windows takes no such advice."""
+
+
+def may_have_holes(st: os.stat_result) -> bool:
+    """Python does not tell there how much of a file is stored."""
+    return False
+
+
+def device_of(st: os.stat_result) -> int:
+    """There are no device nodes."""
+    return 0
+
+
+def device_numbers(device: int) -> t.Tuple[int, int]:
+    return 0, 0
+
+
+def unix_socket() -> socket.socket:
+    """Python has none there."""
+    raise OSError(errno.ENOTSUP, "unix sockets are not possible on Windows")
 
 
 def widen_pipe(fd: int) -> None:

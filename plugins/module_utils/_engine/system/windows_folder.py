@@ -104,7 +104,7 @@ class Folder:
     def link_target(self, name: bytes) -> bytes:
         return os.fsencode(os.readlink(self._of(name)))
 
-    def special(self, name: bytes, mode: int, device: int = 0) -> None:
+    def special(self, name: bytes, mode: int, device: t.Tuple[int, int] = (0, 0)) -> None:
         raise OSError(errno.ENOTSUP, "this system has neither fifos nor device nodes", self._of(name))
 
     def set_owner(self, name: bytes, uid: int, gid: int) -> None:

@@ -10,7 +10,7 @@ import stat
 
 from ..archive.content import hash_zeros, segments
 from ..archive.index import Entry, entry_target
-from ..system import list_xattrs, read_into
+from ..system import device_numbers, device_of, list_xattrs, read_into
 from ..system.folder import Folder
 from .listing import FIFO, FILE, LINK, SYMLINK
 from .metadata import Permissions
@@ -68,7 +68,7 @@ class Judge:
             alike = stat.S_ISFIFO(info.st_mode)
         else:
             is_kind = stat.S_ISCHR if kind == "character" else stat.S_ISBLK
-            alike = is_kind(info.st_mode) and [os.major(info.st_rdev), os.minor(info.st_rdev)] == list(entry["rdev"])
+            alike = is_kind(info.st_mode) and device_numbers(device_of(info)) == tuple(entry["rdev"])
         if alike and self._permissions.agrees(info, list_xattrs(folder.handle_of(name)), entry):
             return Verdict.SAME
         return Verdict.REPLACE

@@ -11,7 +11,7 @@ import typing as t
 from ..archive.index import Entry
 from ..names import printable
 from ..result import Notice
-from ..system import HAS_MODES, gives_owners, group_id, list_xattrs, remove_xattr, set_xattr, user_id
+from ..system import HAS_MODES, IS_WINDOWS, give_owner, gives_owners, group_id, list_xattrs, remove_xattr, set_xattr, user_id
 from .listing import DIRECTORY, SYMLINK
 
 Handle = t.Union[int, str]
@@ -69,7 +69,9 @@ class Permissions:
         self.superuser = gives_owners()
         self.devices = devices and self.superuser
         self._set_ids = set_ids
-        self._self = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
+        self._self = (0, 0)
+        if not IS_WINDOWS:
+            self._self = os.geteuid(), os.getegid()
         self._owners: t.Dict[t.Tuple[t.Any, ...], t.Tuple[int, int]] = {}
         self._missed: t.Dict[str, Notice] = {}
 
@@ -104,7 +106,7 @@ class Permissions:
         mode = metadata.mode
         if metadata.owner is not None and (has is None or has.owner != metadata.owner):
             try:
-                os.chown(handle, *metadata.owner)
+                give_owner(handle, *metadata.owner)
             except OSError:
                 # No such id in this name space, or a server that does not let root be root.
                 self.miss("owner-not-set", path)

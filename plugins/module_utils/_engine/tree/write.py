@@ -55,7 +55,7 @@ class EntryWriter:
                 folder.set_owner(name, *metadata.owner)
             folder.set_times(name, metadata.times)
             return
-        device = os.makedev(*entry["rdev"]) if kind in DEVICES else 0
+        device = (entry["rdev"][0], entry["rdev"][1]) if kind in DEVICES else (0, 0)
         folder.special(name, _TYPES[kind] | 0o600, device)
         self._permissions.give(folder.handle_of(name), metadata, path)
 
