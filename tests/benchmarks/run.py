@@ -117,7 +117,6 @@ def measure(
     """Let the contenders take turns."""
     for contender in runners:
         run(contender.once)
-    warm(comparison.data)
     usages: t.Dict[str, t.List[Usage]] = {contender.name: [] for contender in runners}
     stored: t.Dict[str, int] = {}
     for turn in range(runs):
@@ -127,6 +126,8 @@ def measure(
             put_away(contender.output, used)
             os.makedirs(contender.output)
             run(contender.before)
+            # Before each: borg tells the system to forget what it has read.
+            warm(comparison.data)
             before = stored_bytes(contender.output)
             usages[contender.name].append(contender.run())
             stored[contender.name] = stored_bytes(contender.output) - before

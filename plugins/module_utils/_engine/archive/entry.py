@@ -49,6 +49,15 @@ def owner(uid: int, gid: int) -> bytes:
     return b",".join(parts)
 
 
+class FileHeads(t.Dict[t.Tuple[int, int, int], str]):
+    """By mode, user and group: what stands between a file's path and its size, from the quote that ends the path on."""
+
+    def __missing__(self, key: t.Tuple[int, int, int]) -> str:
+        mode, uid, gid = key
+        head = self[key] = '","type":"file","mode":"%04o",%s,"size":' % (mode & 0o7777, owner(uid, gid).decode("utf-8"))
+        return head
+
+
 def state(path: bytes, kind: bytes, st: os.stat_result, more: bytes = b"") -> bytes:
     """The state part of an entry (without its closing brace): what the next run compares as raw bytes.
 
@@ -75,7 +84,12 @@ def xattrs_field(xattrs: t.Mapping[str, bytes]) -> bytes:
     return b',"xattrs":' + json.dumps(encoded, separators=(",", ":")).encode("ascii")
 
 
+def young_since(now: int) -> int:
+    """Times after this one are too near to ``now`` (both in nanoseconds) to prove that a file stays unchanged."""
+    return now - _YOUNG
+
+
 def is_young(st: os.stat_result, now: int) -> bool:
     """Whether a file's times are too near to ``now`` (nanoseconds) to prove that it stays unchanged."""
-    limit = now - _YOUNG
+    limit = young_since(now)
     return st.st_mtime_ns > limit or st.st_ctime_ns > limit

@@ -100,10 +100,12 @@ class IndexWriter:
             self._flush()
 
     def add_frame(self, frame: IndexFrame) -> None:
-        """Append the entries of a frame of another index: as it is stored, where those before are enough for one of their own."""
+        """Append the entries of a frame of another index, which the caller has counted.
+
+        As it is stored, where those before are enough for a frame of their own.
+        """
         if frame.stored is not None and (not self._lines or self._size >= _ENOUGH):
             self._flush()
-            self.count += frame.lines.count(b"\n")
             self._pending.append((frame.stored, len(frame.lines), _table_path(_first_path(frame.lines))))
             self._store(_IN_WORK)
             return
@@ -112,14 +114,13 @@ class IndexWriter:
             self._flush()
 
     def add_lines(self, lines: bytes) -> None:
-        """Append several entries, or none: their lines, with the newlines, as another index has them."""
+        """Append several entries, or none, which the caller has counted: their lines, with the newlines, as in another index."""
         if not lines:
             return
         if self._size + len(lines) > 2 * _GROUP:
             self._flush()
         if self._first is None:
             self._first = _first_path(lines)
-        self.count += lines.count(b"\n")
         self._lines.append(lines)
         self._size += len(lines)
 

@@ -31,7 +31,8 @@ class IndexUpdate(IndexWriter):
         self._frame = _NONE
         #: Why the rest of ``before`` could not be read. It is then as if there were no more entries.
         self.trouble: t.Optional[Exception] = None
-        #: The lines at hand, and where the first one of them begins that nobody has decided on. Whoever keeps it moves on.
+        #: The lines at hand, and where the first one of them begins that nobody has decided on. Whoever keeps it counts it and
+        #: moves on.
         self.text = ""
         self.at = 0
         # Where those begin that are kept, but not yet in the new index.
@@ -76,6 +77,7 @@ class IndexUpdate(IndexWriter):
 
     def keep(self) -> None:
         """Take over the line at hand."""
+        self.count += 1
         self.at = self._next()
 
     def add(self, path: bytes, line: bytes) -> None:

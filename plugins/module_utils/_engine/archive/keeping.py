@@ -13,7 +13,7 @@ import re
 import sys
 import typing as t
 
-from .entry import owner
+from .entry import FileHeads
 from .index_update import IndexUpdate
 from .references import References
 
@@ -29,25 +29,24 @@ _EMPTY = '"sha256":"%s"}\n' % hashlib.sha256().hexdigest()
 WORKS = sys.getfilesystemencoding() == "utf-8"
 
 
+#: The name of each file, which its path has after a prefix, and what to open relative to a descriptor.
+Files = t.Iterator[t.Tuple[str, str]]
+#: The first file that was not taken, if one was left; the number of those before it, and their bytes.
+Taken = t.Tuple[t.Optional[t.Tuple[str, str]], int, int]
+
+
 class Keeper:
     """Takes over lines in ``index``; ``references`` is told of the bytes of each."""
 
     def __init__(self, index: IndexUpdate, references: References) -> None:
         self._index = index
         self._references = references
-        # By mode and owner, what stands between a path and the size.
-        self._heads: t.Dict[t.Tuple[int, int, int], str] = {}
+        self._heads = FileHeads()
         # Of the last line: the backup that it names, and what led to its numbers. This leads to none.
         self._last = ("", "\n")
 
-    def keep(
-        self, prefix: bytes, files: t.Iterator[t.Tuple[str, str]], dir_fd: t.Optional[int]
-    ) -> t.Tuple[t.Optional[t.Tuple[str, str]], int, int]:
-        """Take over the lines of files, as long as these are the next ones and the files are as they say.
-
-        ``files`` yields the name of each, which its path has after ``prefix``, and what to open relative to ``dir_fd``.
-        Returns the first one that was not taken over, the number of those before it, and their bytes.
-        """
+    def keep(self, prefix: bytes, files: Files, dir_fd: t.Optional[int]) -> Taken:
+        """Take over the lines of files, as long as these are the next ones and the files are as they say."""
         index, references, heads, stat = self._index, self._references, self._heads, os.stat
         text, at = index.text, index.at
         backup_id, lead = self._last
@@ -65,10 +64,9 @@ class Keeper:
                 index.more()
                 text, at = index.text, index.at
             key = st.st_mode, st.st_uid, st.st_gid
-            head = heads.get(key) or self._head(key)
             size = st.st_size
             times = f'"mtime":{st.st_mtime_ns},"ctime":{st.st_ctime_ns}'
-            state = f'{begin}{name}{head}{size},{times},"dev":{st.st_dev},"ino":{st.st_ino},'
+            state = f'{begin}{name}{heads[key]}{size},{times},"dev":{st.st_dev},"ino":{st.st_ino},'
             # A name with a backslash could be how another one is written.
             if not text.startswith(state, at) or st.st_nlink != 1 or "\\" in state:
                 break
@@ -100,14 +98,9 @@ class Keeper:
         self._tell(backup_id, total - told)
         self._last = backup_id, lead
         index.at = at
+        index.count += count
         return left, count, total
 
     def _tell(self, backup_id: str, size: int) -> None:
         if size:
             self._references.add(backup_id, 0, 0, size)  # where does not matter: there is one volume
-
-    def _head(self, key: t.Tuple[int, int, int]) -> str:
-        """As in entry.state()."""
-        mode, uid, gid = key
-        head = self._heads[key] = '","type":"file","mode":"%04o",%s,"size":' % (mode & 0o7777, owner(uid, gid).decode("utf-8"))
-        return head

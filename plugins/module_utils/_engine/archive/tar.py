@@ -12,10 +12,11 @@ import stat
 import struct
 import typing as t
 
-from ..system import device_of, may_have_holes
+from ..system import device_of
 from . import content, ustar
 from .frames import GROUP, FrameWriter
 from .index import IndexWriter
+from .keeping import Files, Taken
 from .small_files import SMALL, SmallFiles
 from .tree_writer import TreeWriter, Xattrs
 from .ustar import BLOCK, OCTAL_ID, OCTAL_SIZE
@@ -33,7 +34,11 @@ class TarWriter(TreeWriter):
 
     def __init__(self, frames: FrameWriter, index: IndexWriter, backup_id: str) -> None:
         super().__init__(frames, index, backup_id)
-        self._small_files = SmallFiles(frames, index, self._id)
+        self._small_files = SmallFiles(frames, index, backup_id)
+
+    def put_plain(self, prefix: bytes, files: Files, dir_fd: t.Optional[int]) -> Taken:
+        most = SMALL if self.copy is None else min(SMALL, self.copy.least - 1)
+        return self._small_files.put(prefix, files, dir_fd, most)
 
     def file(
         self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, before: t.Optional[bytes] = None
@@ -42,11 +47,6 @@ class TarWriter(TreeWriter):
         if frames.pos >= GROUP:
             frames.cut()
         size = stored = st.st_size
-        if 0 < size <= SMALL and not xattrs and self._is_plain(st):
-            what = self._small_files.put(path, fd, st)
-            if what is not None:
-                self.bytes += size
-                return None, what
         extra = b""
         map_ = content.segments(fd, st)
         if map_ is not None:
@@ -77,14 +77,6 @@ class TarWriter(TreeWriter):
         )
         what = b'%s%s%s,"sha256":"%s"' % (where, upon.field if upon else b"", extra, digest.hexdigest().encode("ascii"))
         return self._add_file(path, fd, st, xattrs, what, padded, error), what
-
-    def _is_plain(self, st: os.stat_result) -> bool:
-        """Whether a file has no holes and is too small for deltas and for copies that are kept."""
-        return (
-            not may_have_holes(st)
-            and (self.deltas is None or st.st_size < self.deltas.least)
-            and (self.copy is None or st.st_size < self.copy.least)
-        )
 
     def link(self, path: bytes, fd: int, st: os.stat_result, target: bytes, content: bytes, xattrs: Xattrs) -> None:
         self._put(header(path, b"1", st, 0, target))

@@ -11,6 +11,7 @@ import stat
 import typing as t
 
 from ..archive.index import Root, sort_key
+from ..archive.keeping import Files, Taken
 from ..archive.previous import content_of, is_trusted
 from ..archive.tree_writer import TreeWriter, Xattrs
 from ..errors import SourceError
@@ -206,13 +207,22 @@ def rules_of(target: RestoreTarget) -> t.Optional[Rules]:
     return _rules(target.options, target.leave_out) if target.options else None
 
 
+def _none(_prefix: bytes, files: Files, _dir_fd: t.Optional[int]) -> Taken:
+    return next(files, None), 0, 0
+
+
 class _Reading:
     """One reading of the trees: what was archived, and what went wrong with what."""
 
     def __init__(self, archive: TreeWriter, progress: t.Callable[[int], None], trust_times: bool) -> None:
         self._archive = archive
         self._trust_times = trust_times
-        self._keeper = archive.keeper if trust_times else None
+        # What takes the plainest files, many at a time.
+        self._quick: t.Callable[[bytes, Files, t.Optional[int]], Taken] = _none
+        if archive.previous is None:
+            self._quick = archive.put_plain
+        elif archive.keeper is not None and trust_times:
+            self._quick = archive.keeper.keep
         self._progress = progress
         self._reported = 0
         self._links: t.Dict[t.Tuple[int, int], t.Tuple[bytes, bytes]] = {}
@@ -233,15 +243,12 @@ class _Reading:
             self.failed(item.path, error)
 
     def add_run(self, run: Run) -> None:
-        """Files one after another: those of an increment that have not changed cost no more than a look."""
+        """Files one after another: the plainest ones by a way that costs little for each."""
         files = zip(run.names, run.leaves)
         while True:
-            if self._keeper is None:
-                left = next(files, None)
-            else:
-                left, count, size = self._keeper.keep(run.prefix, files, run.dir_fd)
-                self._counts["files"] += count
-                self._archive.bytes += size
+            left, count, size = self._quick(run.prefix, files, run.dir_fd)
+            self._counts["files"] += count
+            self._archive.bytes += size
             if left is None:
                 break
             path = run.prefix + os.fsencode(left[0])

@@ -88,13 +88,11 @@ class _Folder:
         self.names: t.Iterator[str] = iter(self._list())
 
     def _list(self) -> t.List[str]:
-        names = []
-        with os.scandir(self.path if self.fd is None else self.fd) as entries:
-            for entry in entries:
-                name = entry.name
-                names.append(name)
-                if not entry.is_file(follow_symlinks=False):
-                    (self.directories if entry.is_dir(follow_symlinks=False) else self.others).add(name)
+        with os.scandir(self.path if self.fd is None else self.fd) as found:
+            entries = list(found)
+        names = [entry.name for entry in entries]
+        for entry in [entry for entry in entries if not entry.is_file(follow_symlinks=False)]:
+            (self.directories if entry.is_dir(follow_symlinks=False) else self.others).add(entry.name)
         if all(map(str.isascii, names)):
             names.sort()
         else:
@@ -184,6 +182,8 @@ def _advance(folder: _Folder, rules: Rules, skip: int, names: t.List[str]) -> t.
     directories, others = folder.directories, folder.others
     filtered = rules.exclude is not None or rules.include is not None
     chosen = folder.chosen
+    if chosen and not (filtered or directories or others):
+        names.extend(folder.names)
     for leaf in folder.names:
         is_dir = leaf in directories
         if filtered:
