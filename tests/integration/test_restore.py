@@ -77,6 +77,21 @@ def test_after_a_disaster(tmp_path: Path, app: Path) -> None:
     assert json.loads(json.dumps(result.to_dict()))["components"][1]["plan"]["create_count"] == len(before)
 
 
+@pytest.mark.parametrize("archive_format", ("tar", "zip"))
+def test_times_that_no_clock_shows(tmp_path: Path, app: Path, archive_format: str) -> None:
+    """Cameras and copies across systems leave files from before 1970 and from after 2262, where 64 bits of nanoseconds end."""
+    for name, year in (("then", -9_000_000_000), ("2200", 7_258_118_400), ("2299", 10_382_256_000)):
+        (app / "uploads" / name).write_text(name)
+        os.utime(app / "uploads" / name, (year, year))
+    config = configure(tmp_path, app, format=archive_format)
+    jobs.take(config)
+    jobs.take(config, kind="incremental")
+    before = trees.snapshot(app / "uploads")
+    shutil.rmtree(app)
+    assert restore(config, "app", RestoreRequest()).outcome == "success"
+    assert trees.differences(before, trees.snapshot(app / "uploads")) == []
+
+
 def test_over_what_is_there_with_a_safety_backup_that_leads_back(tmp_path: Path, app: Path) -> None:
     config = configure(tmp_path, app)
     taken = jobs.take(config)

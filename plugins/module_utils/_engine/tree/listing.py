@@ -18,6 +18,8 @@ DEVICES = ("character", "block")
 _KINDS = frozenset((FILE, LINK, DIRECTORY, SYMLINK, FIFO, *DEVICES))
 _NO_NAMES = (b"", b".", b"..")
 _LARGEST = (1 << 63) - 1
+# Nanoseconds: as many seconds as the system can be told (utimensat(2)); files from after 2262 exist.
+_LAST_TIME = _LARGEST * 10**9
 # 4294967295 means "no id" to chown(2).
 _LAST_ID, _LAST_DEVICE = 0xFFFFFFFE, 0xFFFFF
 
@@ -89,7 +91,7 @@ class _Checks:
             if len(mode) != 4 or not 0 <= int(mode, 8) <= 0o7777:
                 raise ValueError("mode %r" % mode)
             self._known.add((mode, _number(uid, most=_LAST_ID), _number(gid, most=_LAST_ID)))
-        _number(entry["mtime"], -_LARGEST)
+        _number(entry["mtime"], -_LAST_TIME, _LAST_TIME)
 
     def file(self, entry: Entry) -> None:
         self.metadata(entry)
