@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import json
 import os
@@ -13,23 +12,17 @@ import typing as t
 
 from .. import VERSION
 from ..anomaly import Extent, tables_of
-from ..archive.codec import zstd_module
-from ..archive.component import ComponentWriter
-from ..archive.references import References
-from ..base_cache import BaseCache
 from ..bases import bases_of
 from ..delivery import AnyDelivery, Delivery, Way
 from ..errors import (
     ConfigurationError,
     FleetBackupError,
     InterruptedRunError,
-    SourceError,
     StoreFullError,
 )
 from ..hooks import run_hooks
-from ..index_cache import IndexCache
 from ..interruption import stop, uninterrupted
-from ..job import Compression, Config, Job
+from ..job import Config, Job
 from ..lock import JobLock
 from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import KINDS, NAME_RULE, SAFETY_TAG, as_text, is_name, new_backup_id
@@ -38,21 +31,17 @@ from ..restore_text import restore_text
 from ..result import FAILURE, SUCCESS, WARNING, Notice, iso, utc_now
 from ..runlog import RunLog
 from ..sealing import Sealer
-from ..sources import Source
-from ..sources import load as load_source
 from ..state import State
 from ..stores import Store
-from .backup_result import BackupResult, ComponentSummary, Copy
+from .backup_result import BackupResult, Copy
+from .components import Components
 from .earlier import Earlier
 from .guarding import suspicions, usual
 from .place import open_store
-from .upon import Upon, described
+from .upon import described
 
 if t.TYPE_CHECKING:
     from ..signing import SigningKey
-
-# Who wanted zstd wanted speed: a third faster than gzip's usual level, for archives that are 3 % larger.
-_INSTEAD_OF_ZSTD = Compression("gzip", 4)
 
 
 def backup(
@@ -140,14 +129,8 @@ class _Run:
         stores = [open_store(s) for s in map(config.store, job.stores)]
         self._drivers = {s.name: config.store(s.name).driver for s in stores}
         self._earlier = Earlier(config, job, result, state, stores, progress)
-        # What this run writes, the next one cannot read back, or perhaps not.
-        self._keeps_copies = bool(self._earlier.blind) or job.encryption is not None
+        self._components = Components(config, job, result, self._earlier, progress, self._say)
         self._signing_key = self._open_signing_key() if config.sign and not result.dry_run else None
-        self._references: t.List[References] = []
-        self._indexes = IndexCache(config.state_dir, job.name)
-        self._bases = BaseCache(config.state_dir, job.name, job.delta_cache)
-        self._upon = Upon(job, result, self._earlier, self._indexes, self._bases, self._say)
-        self._sources = [self._source(s.driver, s.name, s.options) for s in job.sources]
         self._log: t.Optional[RunLog] = None
 
     def plan(self, unless_newer_than: t.Optional[int]) -> None:
@@ -156,13 +139,7 @@ class _Run:
         self._earlier.previous()
         result.newer = self._earlier.newer(unless_newer_than)
         if result.newer is None:
-            self._upon.choose_parent()
-            for source, settings in zip(self._sources, self._job.sources):
-                self._progress.phase("look at %s" % source.name)
-                plan = source.plan()
-                result.components.append(
-                    ComponentSummary(source.name, settings.driver, result.kind, plan.entries, plan.bytes, 0, plan.details)
-                )
+            self._components.plan()
             result.changed = True
         for store in self._earlier.stores:
             error = self._earlier.failures.get(store.name)
@@ -179,7 +156,7 @@ class _Run:
         if result.newer is not None:
             return
         self._earlier.complete_copies()
-        choice = self._upon.choose_parent()
+        choice = self._components.choose_parent()
         backup_id, clock_behind = new_backup_id(utc_now(), result.kind, result.tag, self._earlier.newest_known())
         if clock_behind:
             result.warn("clock", "the clock is behind the newest backup; the id was made to follow that one: %s" % backup_id)
@@ -229,9 +206,7 @@ class _Run:
             raise next(iter(self._earlier.failures.values()))
         self._check_space(delivery)
         self._hooks("before", backup_id)
-        components = []
-        for source, settings in zip(self._sources, self._job.sources):
-            components.append(self._read(source, settings.driver, backup_id, parent, delivery))
+        components = self._components.read(backup_id, parent, delivery)
         self._judge(delivery)
         self._commit(backup_id, previous, delivery, components)
         self._ending.enter_context(uninterrupted())
@@ -248,67 +223,7 @@ class _Run:
             result.fail(type(error)("store %s has no copy of this backup: %s" % (name, error)))
         self._state.confirm(self._job.name, backup_id, [s.name for s in delivery.stores])
         self._state.miss(self._job.name, backup_id, self._earlier.failures)
-        # Whatever deltas are made against is referred to.
-        self._indexes.keep(self._upon.parents_to_come(backup_id), {i for r in self._references for i in r.bytes})
-
-    def _sealer(self, component: str, backup_id: str, delivery: AnyDelivery) -> Sealer:
-        keep_base = None
-        far = all(store.local_path() is None for store in delivery.stores)
-        if self._job.delta_cache and (far or self._keeps_copies):
-            keep_base = functools.partial(self._bases.copy, backup_id, component, self._say)
-        keep_index = functools.partial(self._indexes.copy, backup_id, component) if self._keeps_copies else None
-        spool = os.path.join(self._config.state_dir, "spool")
-        return Sealer(delivery, self._job.encryption, keep_index, keep_base, spool)
-
-    def _read(
-        self, source: Source, driver: str, backup_id: str, parent: t.Optional[Manifest], delivery: AnyDelivery
-    ) -> Component:
-        self._progress.phase("back up %s" % source.name, self._earlier.expected(source.name))
-        self._say("source %s (%s): begins" % (source.name, driver))
-        choice = self._upon.base(parent, source, driver, self._compression().algorithm, delivery)
-        writer = ComponentWriter(
-            source.name, driver, backup_id, self._job.format, self._compression(), self._sealer(source.name, backup_id, delivery),
-            self._upon.parent(parent, source.name, driver, delivery), choice.base, self._job.volume_size,
-            self._job.delta_from if self._job.delta_cache else None,
-        )  # fmt: skip
-        try:
-            reading = source.backup(writer, self._progress.advance)
-            if reading.failure:
-                raise SourceError("source %s: %s" % (source.name, reading.failure))
-            warnings = {notice.code: notice.count for notice in reading.notices}
-            component = writer.finish(reading.facts, warnings)
-        except OSError as error:
-            # Sources tell what they cannot read; this is the disk below what they keep for a while.
-            writer.abort()
-            what = "%s: %s" % (error.filename, error.strerror) if error.filename else str(error)
-            raise SourceError("source %s: %s" % (source.name, what)) from None
-        except BaseException:
-            writer.abort()
-            raise
-        if writer.references is not None:
-            self._references.append(writer.references)
-        if writer.trouble is not None:
-            self._result.warn("base-unreadable", "source %s: more was stored than need be: %s" % (source.name, writer.trouble))
-        for notice in reading.notices:
-            self._result.warnings.append(notice)
-            self._result.outcome = WARNING
-            self._say("source %s: %s: %s" % (source.name, notice.code, notice.message))
-        self._say(
-            "source %s: %d entries, %d bytes, %d stored" % (source.name, component.entries, component.bytes, component.all_stored)
-        )  # fmt: skip
-        self._result.components.append(
-            ComponentSummary(
-                component.name,
-                driver,
-                component.kind,
-                component.entries,
-                component.bytes,
-                component.all_stored,
-                reading.facts,
-                choice.reason,
-            )
-        )
-        return component
+        self._components.keep(backup_id)
 
     def _judge(self, delivery: AnyDelivery) -> None:
         """Tell what is suspicious, compared with the earlier backups on the first store."""
@@ -354,7 +269,7 @@ class _Run:
             outcome=result.outcome,
             encryption=described(job.encryption),
             previous=previous,
-            references=self._referenced(delivery),
+            references=self._components.references(delivery),
             stores=[{"name": s.name, "driver": self._drivers[s.name], "confirms": s.confirms} for s in delivery.stores],
             warnings=[_warning(notice, job.encryption is not None) for notice in result.warnings],
             components=components,
@@ -372,23 +287,10 @@ class _Run:
         if self._earlier.blind:
             self._earlier.record(backup_id, data)
 
-    def _referenced(self, delivery: AnyDelivery) -> t.List[t.Dict[str, t.Any]]:
-        """``references`` of the manifest, oldest first."""
-        catalog = self._earlier.catalog(delivery)
-        return [
-            {
-                "id": backup_id,
-                "sha256": catalog.manifest_sha256(backup_id),
-                "volumes": sorted({v for r in self._references for v in r.volumes.get(backup_id, ())}),
-                "bytes": sum(r.bytes.get(backup_id, 0) for r in self._references),
-            }
-            for backup_id in sorted({i for r in self._references for i in r.bytes})
-        ]
-
     def _failed(self, backup_id: str, delivery: AnyDelivery, error: BaseException) -> None:
         """Take back what was stored, leave a note of the failure, run the hooks for it. Raises nothing."""
         self._say("failed: %s" % error)
-        self._indexes.forget(backup_id)
+        self._components.forget(backup_id)
         for problem in delivery.clean_up():
             self._result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
         if isinstance(error, (FleetBackupError, InterruptedRunError)):
@@ -430,24 +332,6 @@ class _Run:
         from ..signing import host_key
 
         return host_key(self._config.state_dir, self._config.signing_key)
-
-    def _source(self, driver: str, name: str, options: t.Dict[str, t.Any]) -> Source:
-        source = load_source(driver)(name, options)
-        own = [store.local_path() for store in self._earlier.stores]
-        source.leave_out = [path for path in [*own, self._config.state_dir] if path]
-        source.spool = self._config.state_dir
-        return source
-
-    def _compression(self) -> Compression:
-        wanted = self._job.compression
-        if wanted.algorithm != "zstd" or zstd_module() is not None:
-            return wanted
-        if not any(w.code == "no-zstd" for w in self._result.warnings):
-            self._result.warn(
-                "no-zstd",
-                "backports.zstd is not installed, so gzip was used instead of zstd; install it, or choose gzip in the job",
-            )
-        return _INSTEAD_OF_ZSTD
 
     def _check_space(self, delivery: AnyDelivery) -> None:
         """Drop a store that has less room than the last backup took there."""
