@@ -48,6 +48,7 @@ def test_backup_killed_at_every_io_call(scene: Scene, share: str) -> None:
         outcomes.add(len(new))
         again = scene.host.call("run", "app").expect(0).result["id"]
         assert complete(scene.host) == [*older, *new, again]
+        scene.host.call("verify", "app", "--quick").expect(0, 3)
         scene.check_restore(again)
     # Most die before their manifest is in place, the last few calls come after it.
     assert 0 in outcomes

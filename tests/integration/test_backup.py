@@ -16,6 +16,8 @@ import trees
 from _engine.errors import ConfigurationError
 from _engine.job import parse_config
 from _engine.operations.backup import backup
+from _engine.operations.prune import prune
+from _engine.operations.verify import verify
 from _engine.result import utc_now
 from _engine.state import State
 
@@ -157,6 +159,30 @@ def test_a_failure_leaves_a_note_a_status_and_no_data(tmp_path: Path, tree: Path
     assert json.loads(note.read_text())["error"]["code"] == "source"
     status = State(config.state_dir).read_status("app")
     assert json.dumps(status).count("does not exist") >= 1
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_run_that_was_killed_before_its_manifest_is_told_from_damage_by_the_next(
+    tmp_path: Path, tree: Path, killed: bool
+) -> None:  # fmt: skip
+    """Or it would be damaged for good, and nothing older could ever be pruned."""
+    config = jobs.configure(tmp_path, jobs.files(tree), retention={"keep_last": 1})
+    first, second = jobs.take(config).id or "", jobs.take(config, kind="incremental").id or ""
+    Path(str(jobs.backup_folder(config, second)) + ".json").unlink()
+    if killed:
+        status = json.loads((tmp_path / "state" / "app.json").read_bytes())
+        status["confirmed"]["disk"].remove(second)
+        (tmp_path / "state" / "app.json").write_text(json.dumps(status))
+    assert verify(config).outcome == "failure"
+    third = jobs.take(config).id or ""
+    scan = jobs.catalog(config).scan()
+    assert (scan.complete, scan.failed, list(scan.damaged)) == ([first, third], [second] * killed, [second] * (not killed))
+    assert verify(config).outcome == ("success" if killed else "failure")
+    later = utc_now() + datetime.timedelta(days=8)
+    pruned = prune(config, config.jobs[0], orphans=True, now=later)
+    assert pruned.deleted == [first] * killed
+    left = [path.name for path in jobs.backup_folder(config, second).parent.glob(second + "*")]
+    assert not killed or left == [second + ".failed.json"]
 
 
 def test_a_store_with_less_room_than_the_last_backup_took_is_told_at_once(

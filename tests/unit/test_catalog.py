@@ -88,6 +88,11 @@ class TestScan:
         put(store, "web1/shop/%s.failed.json" % FIRST, b"{}")
         put(store, "web1/shop/%s/app.tar.gz" % FIRST, b"x")
         assert catalog.scan().failed == catalog.scan().unfinished == [FIRST]
+        put(store, "web1/shop/%s/SHA256SUMS" % FIRST, b"x")
+        put(store, "web1/shop/%s.json.sha256" % FIRST, b"x")
+        assert catalog.scan().failed == catalog.scan().unfinished == [FIRST] and not catalog.scan().damaged
+        catalog.delete_orphan(FIRST)
+        assert catalog.scan().failed == [FIRST] and not catalog.scan().unfinished
 
     @pytest.mark.parametrize("missing", [(".json",), (".json", ".json.sha256"), (".json", "/app.tar.gz", "/run.log")])
     def test_sums_or_a_hash_without_a_manifest_are_damage(self, store, catalog, folder, missing):

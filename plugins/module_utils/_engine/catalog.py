@@ -40,7 +40,7 @@ class Scan:
 
     ``complete``: with a manifest and data. ``failed``: runs that said so. ``unfinished``: data of a run under way, or of one
     that was killed. ``damaged``: why each cannot be a whole backup. A failed run whose data could not be removed is also in
-    ``unfinished`` or ``damaged``. ``deleted``: backups whose removal was begun and interrupted; those whose manifest is still
+    ``unfinished``. ``deleted``: backups whose removal was begun and interrupted; those whose manifest is still
     there are ``complete`` too, and are backups until the removal is decided again. ``marks``: by what other marks say, the ids
     that have one, whatever it is worth (marks.py). ``beside``: what lies beside the backups' folders, by name.
     """
@@ -99,6 +99,9 @@ class Catalog:
                     scan.damaged[backup_id] = "its manifest is there, its data is not"
             elif backup_id + _DELETED in names:
                 continue
+            elif backup_id + _FAILED in names:
+                if backup_id in folders or backup_id + _HASH in names or backup_id + _SIGNATURE in names:
+                    scan.unfinished.append(backup_id)
             elif backup_id + _HASH in names or backup_id + _SIGNATURE in names:
                 scan.damaged[backup_id] = "its manifest is missing, the manifest's hash is there"
             elif backup_id in folders:
@@ -236,6 +239,8 @@ class Catalog:
         for stored in self.store.list(folder)[0]:
             self.store.delete(stored.key)
         self.store.remove_leftovers(folder)
+        for ending in (_SIGNATURE, _HASH):
+            self.store.delete(self._join(backup_id + ending))
         return freed
 
     def keep(self, backup_id: str) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import typing as t
 
@@ -24,7 +23,7 @@ from ..hooks import run_hooks
 from ..interruption import stop, uninterrupted
 from ..job import Config, Job
 from ..lock import JobLock
-from ..manifest import FORMAT, RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
+from ..manifest import RESTORE_TXT, RUN_LOG, SUMS, Component, Manifest, StoredFile, sums, sums_line
 from ..names import KINDS, NAME_RULE, SAFETY_TAG, as_text, is_name, new_backup_id
 from ..progress import SILENT, Progress
 from ..restore_text import restore_text
@@ -36,6 +35,7 @@ from ..stores import Store
 from .backup_result import BackupResult, Copy
 from .components import Components
 from .earlier import Earlier
+from .failure_note import note_failure
 from .guarding import suspicions, usual
 from .place import open_store
 from .upon import described
@@ -155,6 +155,7 @@ class _Run:
         result.newer = self._earlier.newer(unless_newer_than)
         if result.newer is not None:
             return
+        self._earlier.note_killed(self._say)
         self._earlier.complete_copies()
         choice = self._components.choose_parent()
         backup_id, clock_behind = new_backup_id(utc_now(), result.kind, result.tag, self._earlier.newest_known())
@@ -294,22 +295,9 @@ class _Run:
         for problem in delivery.clean_up():
             self._result.warn("left-behind", "what this run had stored could not be removed: %s" % problem)
         if isinstance(error, (FleetBackupError, InterruptedRunError)):
-            self._note_failure(backup_id, error)
+            stores, started = self._earlier.stores, self._result.started
+            note_failure(self._config.host, self._job, backup_id, started, stores, error.code, str(error), self._say)
         self._hooks_after_failure(backup_id)
-
-    def _note_failure(self, backup_id: str, error: t.Union[FleetBackupError, InterruptedRunError]) -> None:
-        result = self._result
-        note = {
-            "format": FORMAT, "id": backup_id, "host": self._config.host, "job": self._job.name, "kind": result.kind,
-            "tag": result.tag, "started": result.started, "finished": iso(utc_now()),
-            "error": {"code": error.code} if self._job.encryption else {"code": error.code, "message": as_text(str(error))},
-        }  # fmt: skip
-        data = json.dumps(note, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
-        for store in self._earlier.stores:
-            try:
-                Delivery([store], self._folder).put_key("%s/%s.failed.json" % (self._folder, backup_id), data)
-            except FleetBackupError as problem:
-                self._say("store %s: the failure could not be noted there: %s" % (store.name, problem))
 
     def _hooks_after_failure(self, backup_id: str) -> None:
         try:

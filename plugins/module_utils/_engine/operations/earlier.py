@@ -19,6 +19,7 @@ from ..result import from_iso, utc_now
 from ..state import State
 from ..stores import Store
 from .backup_result import BackupResult
+from .failure_note import note_killed
 from .place import trusted_hosts
 
 
@@ -64,6 +65,11 @@ class Earlier:
             except FleetBackupError as error:
                 self.failures[store.name] = error
         return found
+
+    def note_killed(self, say: t.Callable[[str], None]) -> None:
+        """Record it where the run before this one was killed."""
+        looked = [(self.catalogs[name], scan) for name, scan in self.scans.items() if name not in self.blind]
+        note_killed(self._config.host, self._job, looked, self._state, say)
 
     def complete_copies(self) -> None:
         """Bring stores what earlier runs could not; so they have what an increment builds upon."""
