@@ -41,16 +41,16 @@ def make_application(folder: Path) -> None:
     (folder / "small").mkdir(parents=True)
     for n in range(300):
         (folder / "small" / ("%03d.txt" % n)).write_bytes(b"line %d\n" % n * rng.randrange(200))
-    (folder / "large.jpg").write_bytes(rng.randbytes(9 << 19))
-    (folder / "text.log").write_bytes(b"the same again\n" * 100000)
+    (folder / "large.jpg").write_bytes(rng.randbytes(5 << 19))
+    (folder / "text.log").write_bytes(b"the same again\n" * 50000)
     (folder / "empty").touch()
     os.link(folder / "large.jpg", folder / "linked.jpg")
     os.symlink("large.jpg", folder / "symlink.jpg")
     with open(folder / "sparse.img", "wb") as file:
-        for place in (1 << 20, 5 << 20, 9 << 20):
+        for place in (1 << 20, 3 << 20):
             file.seek(place)
             file.write(rng.randbytes(100000))
-        file.truncate(12 << 20)
+        file.truncate(4 << 20)
     (folder / os.fsdecode(b"caf\xe9\n.txt")).write_bytes(b"odd")
     make_bank(folder / "bank.db", "WAL")
 
