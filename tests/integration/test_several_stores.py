@@ -14,7 +14,7 @@ import pytest
 import trees
 from troubled import Fails, Troubled, objects
 
-from _engine import copying, lanes
+from _engine import copying, lanes, spool
 from _engine.age.keys import keygen
 from _engine.errors import StoreRefusedError, StoreUnavailableError
 from _engine.job import Config, StoreConfig, parse_config
@@ -179,6 +179,34 @@ def test_the_next_run_makes_up_for_missing_copies(tmp_path: Path, far: Far, writ
     check(reading, "far", result, tmp_path)
     if write_only:
         assert set(far.store.calls[: far.store.calls.index("list")]) == {"put"}
+
+
+def test_a_store_that_falls_behind_gets_its_copy_from_the_next_run(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes nothing until the other store has the whole volume, of which the spool holds a part only."""
+    monkeypatch.setattr(spool, "CHUNK", 1 << 18)
+    monkeypatch.setattr(spool, "MEMORY", 1 << 20)
+    monkeypatch.setattr(lanes, "MEMORY", 1 << 20)
+    config = configured(tmp_path, "disk", "far", spool_size="2MiB", compression={"algorithm": "gzip"})
+    sound = far.store.trouble
+
+    def late(step: str, key: str, _size: int) -> None:
+        deadline = time.monotonic() + 60
+        while step == "write" and "files.tar" in key and not (tmp_path / "disk" / key).exists():
+            assert time.monotonic() < deadline, "the other store waits for this one"
+            time.sleep(0.005)
+
+    far.store.trouble = late
+    result = take(config)
+    assert {c.store: c.outcome for c in result.copies} == {"disk": "success", "far": "failure"}
+    assert result.error is not None and "more than the spool keeps" in result.error["message"], result.error
+    check(config, "disk", result, tmp_path)
+    assert objects(far.store, "web1") == {}
+    far.store.trouble = sound
+    again = take(config)
+    assert ([c.id for c in again.completed], again.error) == ([result.id], None)
+    check(config, "far", result, tmp_path)
 
 
 def missed(config: Config, far: Far, count: int) -> t.List[t.Optional[str]]:
