@@ -80,6 +80,49 @@ class _Upload(Upload):
         self._is_open = False
 
 
+class Resuming(Troubled):
+    """Its uploads go on after a write that failed (the step ``resume``); the last ``lost`` bytes have not arrived then."""
+
+    def __init__(
+        self, path: Path, trouble: t.Optional[t.Callable[[str, str, int], None]] = None, name: str = "far", lost: int = 0
+    ) -> None:  # fmt: skip
+        super().__init__(path, trouble, name)
+        self.lost = lost
+
+    def put(self, key: str) -> t.Any:
+        self.calls.append("put")
+        self.trouble("put", key, 0)
+        return _ResumingUpload(self, key, LocalStore.put(self, key))
+
+
+class _ResumingUpload(_Upload):
+    _store: Resuming
+
+    def __init__(self, store: Resuming, key: str, upload: Upload) -> None:
+        super().__init__(store, key, upload)
+        self._arrived = bytearray()
+        self._committing = False
+
+    @property
+    def resumes(self) -> bool:
+        return not self._committing
+
+    def write(self, data: t.Union[bytes, memoryview]) -> None:
+        self._store.trouble("write", self._key, len(self._arrived))
+        self._arrived += data
+
+    def resume(self) -> int:
+        self._store.calls.append("resume")
+        self._store.trouble("resume", self._key, len(self._arrived))
+        del self._arrived[max(0, len(self._arrived) - self._store.lost) :]
+        return len(self._arrived)
+
+    def commit(self) -> None:
+        self._committing = True
+        self._upload.write(self._arrived)
+        super().commit()
+
+
 class Fails:
     """Raises ``error`` at a step, for keys that hold ``word``, so many times, once so many bytes were written."""
 

@@ -30,8 +30,8 @@ options:
         type: str
       retries:
         description:
-          - How often an object is sent again, or read on from where it was, when the store failed in a way that may pass.
-            There are growing pauses between.
+          - How often an object is sent again, or sent or read on from where it was, when the store failed in a way that may
+            pass. There are growing pauses between.
         type: int
         default: 5
       stall_timeout:

@@ -52,7 +52,7 @@ class FtpPlace(Place):
 
     driver = "ftp"
     #: Not "full": pyftpdlib says nothing any more when it could not write a file to its end.
-    features = frozenset({"network", "credentials", "container"})
+    features = frozenset({"network", "resume", "credentials", "container"})
     impatient: t.ClassVar[Options] = {"timeout": "3s"}
     fault_share = 0.12  # each object and each listing has a connection of its own
     server_fixture = "ftp_explicit"
@@ -135,4 +135,4 @@ class VsftpdPlace(FtpPlace):
     """It lists in lines for people only, and wants the data connection to continue the TLS session."""
 
     server_fixture = "vsftpd"
-    features = frozenset({"network", "container", "full"})
+    features = frozenset({"network", "resume", "container", "full"})

@@ -50,7 +50,7 @@ class _FilesPlace(Place):
 
 class SftpPlace(_FilesPlace):
     driver = "sftp"
-    features = frozenset({"network", "integrity", "credentials", "container", "full"})
+    features = frozenset({"network", "resume", "integrity", "credentials", "container", "full"})
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
         super().__init__(request, folder)
@@ -82,7 +82,7 @@ class SftpPlace(_FilesPlace):
 
 class SftpReadBackPlace(SftpPlace):
     many = FEW
-    features = frozenset({"network"})
+    features = frozenset({"network", "resume"})
 
     def options(self) -> Options:
         return {**super().options(), "read_back": True}

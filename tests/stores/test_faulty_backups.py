@@ -9,14 +9,16 @@ from collections import Counter
 
 import jobs
 import pytest
-from fault_proxy import KINDS, FaultProxy, at_random, no_fault
+from fault_proxy import KINDS, Fault, FaultProxy, always, at_random, no_fault
 
+from _engine import lanes, spool
 from _engine.job import parse_config
 from _engine.operations.backup import backup
 from _engine.operations.verify import verify
 
 from .rclone_place import RcloneWebdavPlace
 from .registry import needs
+from .sftp_place import SftpPlace
 
 pytestmark = pytest.mark.usefixtures("ahead")
 
@@ -44,13 +46,13 @@ def hurried(monkeypatch):
     monkeypatch.setattr("_engine.stores.steady._PAUSE", 0.05)
 
 
-def described(place, tmp_path, tree, address=None, retries=1):
+def described(place, tmp_path, tree, address=None, retries=1, **job):
     """A host with one job; through the proxy, or by the way that works."""
     # By the way that works nobody hurries: on a busy machine even a good server may take its time.
     options = {**place.impatient, **place.via(address)} if address else {}
     store = {**place.description("far", **options), "retries": retries, "stall_timeout": "2m"}
     # Each run is a full one, and starts from what the store says.
-    description = jobs.describe(tmp_path, jobs.files(tree), guard={"enabled": False})
+    description = jobs.describe(tmp_path, jobs.files(tree), guard={"enabled": False}, **job)
     description["stores"] = [store]
     description["jobs"][0]["stores"] = ["far"]
     return parse_config(description)
@@ -76,6 +78,25 @@ class Network:
     @property
     def happened(self) -> t.Counter[str]:
         return sum((Counter(proxy.happened) for proxy in self.proxies), Counter())
+
+
+def test_a_volume_larger_than_the_spool_arrives_though_the_connection_ends(request, tmp_path, monkeypatch):
+    """Each connection ends after some of it. By SFTP, whose server says what it has taken."""
+    place = SftpPlace(request, tmp_path)
+    monkeypatch.setattr(spool, "CHUNK", 1 << 20)
+    monkeypatch.setattr(spool, "MEMORY", 4 << 20)
+    monkeypatch.setattr(lanes, "MEMORY", 4 << 20)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "video").write_bytes(random.Random(4).randbytes(48 << 20))
+    with FaultProxy(place.address, always(Fault("cut", 40_000_000))) as proxy:
+        config = described(place, tmp_path, tree, proxy.address, spool_size="24MiB")
+        result = backup(config, config.jobs[0])
+    assert result.error is None, result.error
+    assert [copy.retries for copy in result.copies] == [1]
+    checked = verify(described(place, tmp_path, tree), ["app"], [result.id])
+    assert checked.error is None and place.leftovers() == []
+    place.close()
 
 
 def _pieces(count: int) -> t.List[t.Any]:

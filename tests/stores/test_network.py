@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 from fault_proxy import Fault, FaultProxy, always, no_fault
@@ -130,6 +131,77 @@ def test_a_slow_network(place, proxy, random_bytes):
     assert get(store, "web1/data") == data
     assert place.objects() == {"web1/data": data}
     assert place.leftovers() == []
+
+
+@needs("resume")
+def test_an_upload_goes_on_after_its_connection_was_lost(place, random_bytes):
+    """Twice, each time after the server was away for a while."""
+    data = memoryview(random_bytes(place.huge))
+    with place.proxied() as proxies:
+        upload = place.store(**place.via(proxies[0].address)).put("web1/huge")
+        offsets = [0]
+        for at in (place.huge // 2, place.huge * 5 // 6):
+            upload.write(data[offsets[-1] : at])
+            await_arrival(place, offsets[-1] + (2 << 20))
+            for proxy in proxies:
+                proxy.plan = always(Fault("cut", 0))
+                proxy.cut_all()
+            with pytest.raises(StoreUnavailableError) as caught:
+                write_on(upload, data[at:])
+            assert "in time" not in str(caught.value)
+            with pytest.raises(StoreUnavailableError):
+                upload.resume()
+            assert upload.resumes
+            for proxy in proxies:
+                proxy.plan = no_fault
+            offsets.append(upload.resume())
+        assert 0 < offsets[1] < offsets[2]
+        write_on(upload, data[offsets[-1] :])
+        upload.commit()
+    assert place.objects() == {"web1/huge": bytes(data)}
+    assert place.leftovers() == []
+
+
+@needs("resume")
+def test_an_upload_that_lost_its_connection_is_aborted_over_another(place, proxy, random_bytes):
+    upload = place.store(**place.via(proxy.address)).put("web1/huge")
+    upload.write(random_bytes(1 << 20))
+    proxy.cut_all()
+    assert place.leftovers()
+    upload.abort()
+    assert (place.objects(), place.leftovers()) == ({}, [])
+
+
+@needs("resume")
+def test_an_upload_does_not_go_on_where_the_server_lost_something(place, proxy, random_bytes):
+    """As one that crashed: the file is as long as it was, with a hole."""
+    upload = place.store(**place.via(proxy.address)).put("web1/huge")
+    write_on(upload, random_bytes(place.huge))
+    await_arrival(place, 2 << 20)
+    proxy.cut_all()
+    (left,) = place.leftovers()
+    with open(place.base / "store" / left, "r+b") as file:
+        file.write(bytes(1 << 20))
+    with pytest.raises(FleetBackupError) as caught:
+        for _attempt in range(5):
+            upload.resume()
+    assert not caught.value.retry and "something else than what it had taken" in str(caught.value)
+    upload.abort()
+    assert (place.objects(), place.leftovers()) == ({}, [])
+
+
+def await_arrival(place, size):
+    """Wait until so much of what was written is on the server, and not on its way."""
+    (left,) = place.leftovers()
+    deadline = time.monotonic() + 60
+    while (place.base / "store" / left).stat().st_size < size:
+        assert time.monotonic() < deadline, "the server does not take what was sent"
+        time.sleep(0.01)
+
+
+def write_on(upload, data):
+    for begin in range(0, len(data), 1 << 20):
+        upload.write(data[begin : begin + (1 << 20)])
 
 
 def test_connections_that_ended_while_nobody_looked(place, proxy):

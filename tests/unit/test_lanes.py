@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import tempfile
 import time
@@ -11,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from troubled import Blocks, Fails, Troubled, objects
+from troubled import Blocks, Fails, Resuming, Troubled, objects
 
 from _engine import lanes, spool
 from _engine.errors import FleetBackupError, StoreRefusedError, StoreUnavailableError
@@ -197,6 +198,51 @@ def test_what_is_no_longer_in_the_spool_cannot_be_sent_again(tmp_path: Path, sma
     delivery.clean_up()
 
 
+def test_an_upload_goes_on_though_its_beginning_is_no_longer_in_the_spool(tmp_path: Path, small: None) -> None:
+    """More often than it is tried again without getting on; and while it cannot go on at once."""
+    away = Fails("resume", times=2)
+    writes = itertools.count(1)
+
+    def trouble(step: str, key: str, size: int) -> None:
+        away(step, key, size)
+        if step == "write" and next(writes) % 40 == 0:
+            raise StoreUnavailableError("store far: the connection was cut")
+
+    store = Resuming(tmp_path / "far", trouble, lost=100_000)
+    delivery = deliver(tmp_path, [store], spool_size=1 << 19, manners={"far": Manner(retries=4)})
+    wanted = send(delivery, sizes=(8_000_000,))
+    delivery.finish()
+    assert objects(store) == wanted and delivery.failures == {}
+    assert (away.left, store.calls.count("put")) == (0, 3)
+    assert delivery.way(store).retries == store.calls.count("resume") > 6
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("cut"), StoreRefusedError("no")])
+def test_an_upload_that_cannot_go_on_begins_again(tmp_path: Path, error: FleetBackupError) -> None:
+    cut, refusing = Fails("write", "object2", after=800_000), Fails("resume", times=1, error=error)
+
+    def trouble(step: str, key: str, size: int) -> None:
+        cut(step, key, size)
+        refusing(step, key, size)
+
+    store = Resuming(tmp_path / "far", trouble)
+    delivery = deliver(tmp_path, [store])
+    wanted = send(delivery)
+    delivery.finish()
+    assert objects(store) == wanted
+    assert store.calls.count("put") == 6 + (not error.retry) and refusing.left == 0
+
+
+def test_a_store_that_loses_what_it_had_taken_fails(tmp_path: Path, small: None) -> None:
+    """What it lost is no longer in the spool."""
+    store = Resuming(tmp_path / "far", Fails("write", "object0", after=4_000_000), lost=3_000_000)
+    delivery = deliver(tmp_path, [store], spool_size=1 << 19)
+    with pytest.raises(StoreUnavailableError, match="has lost some of what it had taken.*no longer in the spool"):
+        send(delivery, sizes=(8_000_000,))
+        delivery.finish()
+    assert delivery.clean_up() == [] and objects(store) == {}
+
+
 def test_nothing_is_deleted_on_a_store_that_is_written_to_only(tmp_path: Path) -> None:
     troubled = Troubled(tmp_path / "far", Fails("write", "object2", times=3))
     other = Troubled(tmp_path / "other", name="other")
@@ -255,7 +301,8 @@ def test_random_trouble(tmp_path: Path, small: None, seed: int) -> None:
 
         return act
 
-    stores = [Troubled(tmp_path / ("store%d" % n), trouble(), "store%d" % n) for n in range(3)]
+    stores = [Troubled(tmp_path / "store0", trouble(), "store0")]
+    stores += [Resuming(tmp_path / ("store%d" % n), trouble(), "store%d" % n, rng.choice((0, 100_000, 10**9))) for n in (1, 2)]
     stores.append(Troubled(tmp_path / "sound", name="sound"))
     manners = {s.name: Manner(retries=3, wait=s.name == "sound" or rng.random() < 0.5) for s in stores}
     delivery = deliver(tmp_path, stores, spool_size=rng.choice((1 << 19, 1 << 22)), manners=manners)

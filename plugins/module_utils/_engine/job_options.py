@@ -200,8 +200,8 @@ STORE = (
     Option(
         "retries",
         "int",
-        "How often an object is sent again, or read on from where it was, when the store failed in a way that may pass. There are"
-        " growing pauses between.",
+        "How often an object is sent again, or sent or read on from where it was, when the store failed in a way that may pass."
+        " There are growing pauses between.",
         default=5,
         minimum=0,
     ),

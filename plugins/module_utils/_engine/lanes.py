@@ -2,8 +2,8 @@
 """One run's objects to several stores, or to one that is far away: each in a thread of its own, fed by a bounded spool.
 
 The source is read once and may be ahead of the fastest store by a part of the spool. A store that falls more than the spool
-behind is left out of the run, unless the run is to wait for it. As long as the beginning of an object is in the spool, it is
-sent again when that is worth it.
+behind is left out of the run, unless the run is to wait for it. An upload that broke goes on where the store can do that; else,
+as long as the beginning of an object is in the spool, it is sent again when that is worth it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ _PIECE = 1 << 20
 
 # Seconds before an object is sent again: doubled each time, a random part of it taken off.
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+# What an upload that goes on after a lost connection may want again of what was written: nobody can say of it that it arrived.
+# More than protocols and systems have under way.
+_UNDER_WAY = 32 << 20
 
 # How often it is looked whether a store still moves.
 _LOOK = 1.0
@@ -66,6 +70,8 @@ class _Lane(threading.Thread):
         self.manner = manner
         #: The next byte to read, and the first that may be needed again.
         self.position = self.keep = 0
+        #: The upload under way can go on after its connection was lost.
+        self.resumes = False
         self.keys: t.List[str] = []
         self.error: t.Optional[FleetBackupError] = None
         self.stopped = False
@@ -100,6 +106,10 @@ class _Lane(threading.Thread):
             self.done.set()
             self._delivery.changed.notify_all()
 
+    def needed(self, under_way: int) -> int:
+        """The first byte that it cannot do without. ``under_way``: how many of those that it sent may not have arrived."""
+        return max(self.keep, self.position - under_way) if self.resumes else self.position
+
     def _next(self, number: int) -> t.Optional[_Object]:
         delivery = self._delivery
         with delivery.changed:
@@ -116,25 +126,59 @@ class _Lane(threading.Thread):
 
     def _send(self, item: _Object) -> None:
         self.keys.append(item.key)
-        for attempt in range(self.manner.retries + 1):
-            upload: t.Optional[Upload] = None
-            try:
-                if attempt and not self.manner.write_only:
-                    # It may have arrived, though nobody heard that it did.
-                    self.store.delete(item.key)
-                upload = self.store.put(item.key)
-                self._feed(item, upload)
-                upload.commit()
-                self._progress(0, False)
-                return
-            except FleetBackupError as error:
-                if upload is not None:
-                    upload.abort()
-                self._pause(item, attempt, error)
-            except BaseException:
-                if upload is not None:
-                    upload.abort()
+        upload: t.Optional[Upload] = None
+        failures, reached, again = 0, 0, False
+        try:
+            while True:
+                try:
+                    if upload is not None:
+                        position = self._go_on(item, upload, failures)
+                        if position >= reached + _PIECE:
+                            failures, reached = 0, position
+                    else:
+                        upload = self._begin(item, again)
+                    self._feed(item, upload)
+                    upload.commit()
+                    self._progress(0, False)
+                    return
+                except FleetBackupError as error:
+                    self.resumes = self.resumes and upload is not None and upload.resumes
+                    if upload is not None and not self.resumes:
+                        upload.abort()
+                        upload = None
+                    self._pause(item, failures, error)
+                    failures, again = failures + 1, True
+        finally:
+            self.resumes = False
+            if upload is not None:
+                upload.abort()
+
+    def _begin(self, item: _Object, again: bool) -> Upload:
+        if again and not self.manner.write_only:
+            # It may have arrived, though nobody heard that it did.
+            self.store.delete(item.key)
+        upload = self.store.put(item.key)
+        self.resumes = upload.resumes
+        return upload
+
+    def _go_on(self, item: _Object, upload: Upload, failures: int) -> int:
+        """Continue an upload whose connection was lost, from where the store has it; return after how many bytes."""
+        try:
+            offset = upload.resume()
+        except FleetBackupError as error:
+            # A server may hold on to what it has, of a connection of which it does not know yet that it is gone.
+            if error.retry and (failures <= self.manner.retries // 2 or item.start < self._delivery.spool.start):
                 raise
+            self.resumes = False
+            raise StoreUnavailableError("%s; what was sent is of no use" % error) from error
+        with self._delivery.changed:
+            if item.start + offset < self._delivery.spool.start:
+                self.resumes = False
+                raise StoreUnavailableError("store %s: it has lost some of what it had taken" % self.store.name)
+            self.position = item.start + offset
+            # What is there is there; a store is not left out for what it may want of it.
+            self.keep = max(self.keep, self._delivery.spool.start)
+        return offset
 
     def _feed(self, item: _Object, upload: Upload) -> None:
         delivery = self._delivery
@@ -176,13 +220,16 @@ class _Lane(threading.Thread):
                 raise _Stopped
             if not error.retry or attempt >= self.manner.retries:
                 raise error
-            if item.start < delivery.spool.start:
-                raise StoreUnavailableError("%s (it cannot be sent again: its beginning is no longer in the spool)" % error)
-            self.position, self.idle = item.start, True
+            if not self.resumes:
+                if item.start < delivery.spool.start:
+                    raise StoreUnavailableError("%s (it cannot be sent again: its beginning is no longer in the spool)" % error)
+                self.position = item.start
+            self.idle = True
             self.way.retries += 1
             pause = min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311 - no secret
             until = time.monotonic() + pause
-            delivery.say("store %s: %s; sending %s again" % (self.store.name, error, item.key.rpartition("/")[2]))
+            how = "going on with" if self.resumes else "again from its beginning:"
+            delivery.say("store %s: %s; %s %s" % (self.store.name, error, how, item.key.rpartition("/")[2]))
             while not self.stopped and time.monotonic() < until:
                 delivery.changed.wait(max(until - time.monotonic(), 0.001))
             if self.stopped:
@@ -358,16 +405,17 @@ class LaneDelivery:
             if ahead <= limit // _AHEAD:
                 end = self.spool.end + size
                 floor = min(lane.keep for lane in living)
+                needed = {lane: lane.needed(min(_UNDER_WAY, limit // 2)) for lane in living}
                 if end - floor > limit:
                     # Then nothing older can be sent again.
-                    floor = min(lane.position for lane in living)
-                behind = [lane for lane in living if end - lane.position > limit]
+                    floor = min(needed.values())
+                behind = [lane for lane in living if end - needed[lane] > limit]
                 if not behind:
                     self.spool.release(floor)
                     return
                 if not any(lane.manner.wait for lane in behind):
                     for lane in behind:
-                        self.leave_out(lane, self._too_slow(lane, end - lane.position))
+                        self.leave_out(lane, self._too_slow(lane, end - needed[lane]))
                     continue
             self._leave_stalled_out()
             self.changed.wait(_LOOK)

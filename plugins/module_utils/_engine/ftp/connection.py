@@ -77,9 +77,9 @@ class Connection:
                 raise
             return None
 
-    def upload(self, path: str) -> socket.socket:
-        """Begin to write a file; to be ended by end_transfer()."""
-        return self.ftp.transfercmd("STOR " + path)
+    def upload(self, path: str, offset: int = 0) -> socket.socket:
+        """Begin to write a file, from ``offset`` on; to be ended by end_transfer()."""
+        return self.ftp.transfercmd("STOR " + path, offset or None)
 
     def download(self, path: str, offset: int) -> socket.socket:
         """Begin to read a file from ``offset`` on; to be ended by end_transfer()."""

@@ -169,9 +169,9 @@ class Channel:
 
     def failure(self, error: Exception) -> FleetBackupError:
         self._doubt(self._channel.get_transport())
-        return StoreUnavailableError(
-            "%s: %s: %s" % (self._account.store, self._account.address, str(error) or "no answer in time")
-        )
+        # paramiko gives no reasons.
+        silence = "no answer in time" if isinstance(error, socket.timeout) else "the connection was lost"
+        return StoreUnavailableError("%s: %s: %s" % (self._account.store, self._account.address, str(error) or silence))
 
     def close(self) -> None:
         try:

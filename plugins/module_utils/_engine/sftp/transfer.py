@@ -17,15 +17,19 @@ _AHEAD = 64
 
 
 class Writer:
-    """Writes one file from its start on. Raises as Session does; what the server says no to comes up some writes later."""
+    """Writes one file from ``size`` bytes on. Raises as Session does; what the server says no to comes up some writes later.
 
-    def __init__(self, session: Session, handle: bytes) -> None:
+    ``confirmed``: so many bytes from the beginning on the server has taken.
+    """
+
+    def __init__(self, session: Session, handle: bytes, size: int = 0) -> None:
         self._session = session
         self._handle = wire.string(handle)
-        self._waiting: t.Deque[int] = collections.deque()
+        #: id and end of each request under way
+        self._waiting: t.Deque[t.Tuple[int, int]] = collections.deque()
         self._most = max(2, min(_AHEAD, _AHEAD_BYTES // session.write_size))
         self._kept = bytearray()
-        self.size = 0
+        self.size = self.confirmed = size
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         """Send ``data`` in requests as large as the server takes them; a rest is kept until more comes."""
@@ -51,19 +55,25 @@ class Writer:
             self._send(self._kept)
             self._kept = bytearray()
         while self._waiting:
-            self._session.status(self._waiting.popleft())
+            self._confirm()
 
     def forget(self) -> None:
         """Take the replies that are still to come, whatever they say."""
         while self._waiting:
-            self._session.reply(self._waiting.popleft())
+            self._session.reply(self._waiting.popleft()[0])
 
     def _send(self, data: t.Union[bytearray, memoryview]) -> None:
         body = b"%s%s" % (self._handle, struct.pack(">QI", self.size, len(data)))
-        self._waiting.append(self._session.request(wire.WRITE, body, data))
+        number = self._session.request(wire.WRITE, body, data)
         self.size += len(data)
+        self._waiting.append((number, self.size))
         while len(self._waiting) >= self._most:
-            self._session.status(self._waiting.popleft())
+            self._confirm()
+
+    def _confirm(self) -> None:
+        number, end = self._waiting.popleft()
+        self._session.status(number)
+        self.confirmed = end
 
 
 class Reader:

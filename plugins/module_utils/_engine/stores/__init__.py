@@ -67,8 +67,21 @@ class StoredObject:
 class Upload:
     """One object on its way into a store. Nothing is visible under its key before commit()."""
 
+    @property
+    def resumes(self) -> bool:
+        """Whether resume() is worth trying after a write() that failed."""
+        return False
+
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         """Take all of ``data``. The buffer may be reused as soon as this returns."""
+        raise NotImplementedError
+
+    def resume(self) -> int:
+        """Go on after a write() that failed, over another connection; return after how many of the bytes.
+
+        No more than were written. The next write() begins with what follows them. After an error it may be called again, or
+        abort().
+        """
         raise NotImplementedError
 
     def commit(self) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import posixpath
@@ -19,6 +20,7 @@ from ..ftp.listing import Entry, entries
 from ..options import Option
 from ..urls import server_url
 from . import Readable, Store, StoredObject, Upload
+from .written import Written
 
 #: No leading dot: some servers hide such names, and then nobody could remove them.
 _UPLOADING = "_uploading-"
@@ -307,14 +309,17 @@ class FtpUpload(Upload):
         self._path = path
         folder, name = posixpath.split(path)
         self._temporary = posixpath.join(folder, _UPLOADING + os.urandom(4).hex() + "-" + name)
-        self._size = 0
-        self._digest = hashlib.sha256() if store.confirms == "read" else None
+        self._written = Written("%s: %s" % (store.account.store, key), store.confirms == "read")
         self._data: t.Optional[socket.socket] = connection.upload(self._temporary)
+        #: Whether all was written, or all is over.
+        self._ended = False
+
+    @property
+    def resumes(self) -> bool:
+        return not self._ended
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
-        if self._digest is not None:
-            self._digest.update(data)
-        self._size += len(data)
+        self._written.update(data)
         with self._working() as connection:
             try:
                 self._data.sendall(data)  # type: ignore[union-attr]
@@ -322,7 +327,24 @@ class FtpUpload(Upload):
                 # The server ended it; why, it says on the other connection.
                 raise _reason(connection, error) from error
 
+    def resume(self) -> int:
+        self._let_go()
+        connection = self._store.borrow()
+        try:
+            with self._store.errors(connection):
+                there = connection.size(self._temporary)
+                if there is None:
+                    raise self._store._not_found(self._temporary)
+                offset = self._written.go_back(there, functools.partial(_pieces, connection, self._temporary))
+                self._data = connection.upload(self._temporary, offset)
+        except BaseException:
+            self._store.give_back(connection)
+            raise
+        self._connection = connection
+        return offset
+
     def commit(self) -> None:
+        self._ended = True
         with self._working() as connection:
             data, self._data = self._data, None
             ended = False
@@ -331,7 +353,7 @@ class FtpUpload(Upload):
                 ended = True
             finally:
                 connection.broken = connection.broken or not ended
-            if connection.size(self._temporary) != self._size or not self._is_same(connection):
+            if connection.size(self._temporary) != self._written.position or not self._is_same(connection):
                 raise StoreUnavailableError(
                     "%s: %s: the server does not hold what was sent to it" % (self._store.account.store, self.key)
                 )
@@ -342,35 +364,39 @@ class FtpUpload(Upload):
                         "%s: %s is there already; nothing is overwritten" % (self._store.account.store, self._path)
                     )
                 connection.ftp.rename(self._temporary, self._path)
+        self._temporary = ""
         self._end()
 
     def abort(self) -> None:
-        connection = self._connection
-        if connection is None:
+        self._ended = True
+        self._let_go()
+        temporary, self._temporary = self._temporary, ""
+        if not temporary:
             return
-        if self._data is not None:
-            self._data.close()
-            self._data = None
-            connection.close()
-        self._end()
         try:
             with self._store.connection() as other:
-                self._store.remove(other, self._temporary)
+                self._store.remove(other, temporary)
         except FleetBackupError:
             # The server refuses, or is gone: remove_leftovers() finds it by its name.
             return
 
+    def _let_go(self) -> None:
+        """End the connection of a transfer that has not ended; give back any other."""
+        if self._data is not None:
+            self._data.close()
+            self._data = None
+            if self._connection is not None:
+                self._connection.close()
+        self._end()
+
     def _is_same(self, connection: Connection) -> bool:
-        if self._digest is None:
+        wanted = self._written.digest()
+        if wanted is None:
             return True
-        data = connection.download(self._temporary, 0)
         digest = hashlib.sha256()
-        try:
-            for block in iter(lambda: data.recv(_BLOCK), b""):
-                digest.update(block)
-        finally:
-            connection.end_transfer(data)
-        return digest.digest() == self._digest.digest()
+        for block in _pieces(connection, self._temporary, 0):
+            digest.update(block)
+        return digest.digest() == wanted
 
     @contextlib.contextmanager
     def _working(self) -> t.Iterator[Connection]:
@@ -383,6 +409,15 @@ class FtpUpload(Upload):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._store.give_back(connection)
+
+
+def _pieces(connection: Connection, path: str, offset: int, _size: int = 0) -> t.Iterator[bytes]:
+    """All of a file from ``offset`` on."""
+    data = connection.download(path, offset)
+    try:
+        yield from iter(lambda: data.recv(_BLOCK), b"")
+    finally:
+        connection.end_transfer(data)
 
 
 class FtpDownload:

@@ -40,6 +40,11 @@ class _PacedUpload(Upload):
         self._pace = pace
         self.commit = upload.commit  # type: ignore[method-assign]
         self.abort = upload.abort  # type: ignore[method-assign]
+        self.resume = upload.resume  # type: ignore[method-assign]
+
+    @property
+    def resumes(self) -> bool:
+        return self._upload.resumes
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         rest = memoryview(data)

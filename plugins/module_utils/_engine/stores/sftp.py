@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import posixpath
@@ -20,6 +21,7 @@ from ..sftp.transfer import Reader, Writer
 from ..sftp.wire import ProtocolError, StatusError
 from ..urls import server_url
 from . import Readable, Store, StoredObject, Upload
+from .written import Written
 
 _UPLOADING = ".uploading-"
 #: With less than this left, a failure is one of space.
@@ -301,15 +303,38 @@ class SftpUpload(Upload):
         self._temporary = posixpath.join(folder, _UPLOADING + os.urandom(4).hex() + "-" + name)
         self._handle = session.open(self._temporary, wire.FOR_WRITING | wire.CREATE | wire.EXCLUSIVE)
         self._writer = Writer(session, self._handle)
-        self._digest = hashlib.sha256() if store._reads_back else None
+        self._written = Written("store %s: %s" % (store.name, key), store._reads_back)
+        #: Whether all was written, or all is over.
+        self._ended = False
+
+    @property
+    def resumes(self) -> bool:
+        return not self._ended
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
-        if self._digest is not None:
-            self._digest.update(data)
+        self._written.update(data)
         with self._working():
             self._writer.write(data)
 
+    def resume(self) -> int:
+        self._let_go()
+        session = self._store._pool.borrow()
+        try:
+            with self._store._errors(session, self.key):
+                there = session.stat(self._temporary).size or 0
+                # What it wrote without saying so is written again.
+                offset = self._written.go_back(
+                    min(self._writer.confirmed, there), functools.partial(_pieces, session, self._temporary)
+                )
+                self._handle = session.open(self._temporary, wire.FOR_WRITING)
+        except BaseException:
+            self._store._pool.give_back(session)
+            raise
+        self._session, self._writer = session, Writer(session, self._handle, offset)
+        return offset
+
     def commit(self) -> None:
+        self._ended = True
         with self._working() as session:
             self._writer.finish()
             handle, self._handle = wire.string(self._handle), b""
@@ -330,29 +355,35 @@ class SftpUpload(Upload):
                     "store %s: %s: the server does not hold what was sent to it" % (self._store.name, self.key)
                 )
             self._rename(session)
+        self._temporary = ""
         self._give_back()
 
     def abort(self) -> None:
-        session, self._session = self._session, None
-        if session is None:
+        self._ended = True
+        self._let_go()
+        temporary, self._temporary = self._temporary, ""
+        if not temporary:
             return
-        store = self._store
         try:
-            if not session.broken:
+            with self._store._session(self.key) as other:
+                self._store._remove(other, temporary)
+        except FleetBackupError:
+            # The server refuses, or is gone: remove_leftovers() finds it by its name.
+            return
+
+    def _let_go(self) -> None:
+        """Give the session back, with nothing under way."""
+        session = self._session
+        try:
+            if session is not None and not session.broken:
                 self._writer.forget()
                 if self._handle:
                     session.ask(wire.CLOSE, wire.string(self._handle))
         except (StatusError, OSError, EOFError, ProtocolError):
-            # The connection went; the file is removed by another.
+            # The connection went; what is to be done is done over another.
             pass
         finally:
-            store._pool.give_back(session)
-        try:
-            with store._session(self.key) as other:
-                store._remove(other, self._temporary)
-        except FleetBackupError:
-            # The server refuses, or is gone: remove_leftovers() finds it by its name.
-            return
+            self._give_back()
 
     def _rename(self, session: Session) -> None:
         try:
@@ -363,15 +394,13 @@ class SftpUpload(Upload):
             raise
 
     def _is_same(self, session: Session) -> bool:
-        if self._digest is None:
+        wanted = self._written.digest()
+        if wanted is None:
             return True
-        handle = session.open(self._temporary, wire.FOR_READING)
-        reader = Reader(session, handle, 0, self._writer.size)
         digest = hashlib.sha256()
-        for data in iter(lambda: reader.read(1 << 20), b""):
+        for data in _pieces(session, self._temporary, 0, self._writer.size):
             digest.update(data)
-        session.ask(wire.CLOSE, wire.string(handle))
-        return digest.digest() == self._digest.digest()
+        return digest.digest() == wanted
 
     @contextlib.contextmanager
     def _working(self) -> t.Iterator[Session]:
@@ -387,6 +416,14 @@ class SftpUpload(Upload):
         session, self._session = self._session, None
         if session is not None:
             self._store._pool.give_back(session)
+
+
+def _pieces(session: Session, path: str, offset: int, size: int) -> t.Iterator[bytes]:
+    """So many bytes of a file."""
+    handle = session.open(path, wire.FOR_READING)
+    reader = Reader(session, handle, offset, size)
+    yield from iter(lambda: reader.read(1 << 20), b"")
+    session.ask(wire.CLOSE, wire.string(handle))
 
 
 class SftpDownload:
