@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .engine import Finished
+from _engine.age.keys import keygen
+
+from .engine import Finished, Host
 from .injection import Injection, fail_at, full_from
 from .promises import SHARES, Scene, check_clean, check_failure, check_store, chosen, complete
 
@@ -136,6 +138,27 @@ def test_state_folder_is_full(folder: Path, disk: SmallDisk) -> None:
     filler.unlink()
     again = scene.host.call("run", "app").expect(0).result["id"]
     scene.check_restore(again)
+
+
+@needs_root
+def test_increments_do_without_what_a_full_state_folder_cannot_keep(folder: Path, disk: SmallDisk) -> None:
+    """An encrypted index is kept on the host for the next increment; no room for it is no reason to take no backup."""
+    tree = folder / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(b"content")
+    recipients = [keygen()[1]]
+    host = Host(folder, [{"name": "tree", "files": {"paths": [str(tree)]}}], encryption={"recipients": recipients})
+    host.state = disk.path / "state"
+    host.write_config()
+    host.call("run", "app").expect(0)
+    filler = disk.fill()
+    second = host.call("run", "app", "--kind", "incremental").expect(3).result
+    assert (second["kind"], second["outcome"]) == ("incremental", "warning")
+    filler.unlink()
+    third = host.call("run", "app", "--kind", "incremental").expect(3).result
+    assert (third["kind"], [warning["code"] for warning in third["warnings"]]) == ("full", ["no-parent"])
+    assert host.call("run", "app", "--kind", "incremental").expect(0).result["kind"] == "incremental"
+    host.call("verify", "app", "--hashes").expect(0)
 
 
 @pytest.mark.parametrize("share", SHARES)

@@ -13,7 +13,7 @@ import typing as t
 
 from .archive.codec import codec
 from .archive.index import IndexReader
-from .errors import IntegrityError
+from .errors import FleetBackupError, IntegrityError
 from .manifest import Component, StoredFile
 from .private import open_private, private_folder, write_all
 
@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
 
 _ENDING = ".index"
 _BLOCK = 1 << 20
+_NOT_KEPT = "no index is kept on this host, so the next backup will be full: %s"
 
 
 class IndexCache:
@@ -50,10 +51,14 @@ class IndexCache:
         algorithm = "gzip" if component.compression == "deflate" else component.compression
         return IndexReader(component.index.name, read, component.index.table, codec(algorithm))
 
-    def copy(self, backup_id: str, component: str, upload: ObjectWriter) -> ObjectWriter:
-        """An object that also keeps here what is written to it."""
-        private_folder(self._folder)
-        return _Copy(self._path(backup_id, component), upload)
+    def copy(self, backup_id: str, component: str, say: t.Callable[[str], None], upload: ObjectWriter) -> ObjectWriter:
+        """An object that also keeps here what is written to it. ``say`` is told when that cannot be."""
+        try:
+            private_folder(self._folder)
+            return _Copy(self._path(backup_id, component), say, upload)
+        except (OSError, FleetBackupError) as error:
+            say(_NOT_KEPT % error)
+            return upload
 
     def keep(self, backup_ids: t.Collection[str], bases: t.Collection[str]) -> None:
         """Forget all backups but these, and of ``bases`` only the indexes."""
@@ -78,21 +83,37 @@ class IndexCache:
 
 
 class _Copy:
-    def __init__(self, path: str, upload: ObjectWriter) -> None:
+    def __init__(self, path: str, say: t.Callable[[str], None], upload: ObjectWriter) -> None:
+        self._path = path
+        self._say = say
         self._fd = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._upload = upload
         self._digest = hashlib.sha256()
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
-        write_all(self._fd, bytes(data))
         self._digest.update(data)
+        self._try(lambda: write_all(self._fd, bytes(data)))
         self._upload.write(data)
 
     def commit(self) -> StoredFile:
-        write_all(self._fd, self._digest.digest())
-        os.fsync(self._fd)
-        os.close(self._fd)
+        self._try(lambda: write_all(self._fd, self._digest.digest()))
+        self._try(lambda: os.fsync(self._fd))
+        if self._fd >= 0:
+            os.close(self._fd)
         return self._upload.commit()
+
+    def _try(self, step: t.Callable[[], None]) -> None:
+        """Take a step; the copy is given up when that cannot be."""
+        if self._fd < 0:
+            return
+        try:
+            step()
+        except OSError as error:
+            self._say(_NOT_KEPT % error)
+            os.close(self._fd)
+            self._fd = -1
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
 
 
 def _require_whole(path: str) -> None:

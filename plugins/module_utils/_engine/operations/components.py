@@ -146,7 +146,7 @@ class Components:
         far = all(store.local_path() is None for store in delivery.stores)
         if self._job.delta_cache and (far or self._keeps_copies):
             keep_base = functools.partial(self._bases.copy, backup_id, component, self._say)
-        keep_index = functools.partial(self._indexes.copy, backup_id, component) if self._keeps_copies else None
+        keep_index = functools.partial(self._indexes.copy, backup_id, component, self._say) if self._keeps_copies else None
         spool = os.path.join(self._config.state_dir, "spool")
         return Sealer(delivery, self._job.encryption, keep_index, keep_base, spool)
 
