@@ -127,7 +127,8 @@ def live_through(tmp_path: Path, seed: int, steps: int) -> None:
 
 @pytest.fixture
 def small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Indexes of small trees have several frames, too."""
+    """Indexes of small trees have several frames, too, and a scout looks at their files."""
+    monkeypatch.setattr("_engine.archive.scout._FEW", 0)
     monkeypatch.setattr("_engine.archive.index._GROUP", 3000)
     monkeypatch.setattr("_engine.archive.index._ENOUGH", 1500)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import typing as t
 
@@ -10,6 +11,7 @@ from ..errors import FleetBackupError
 from .codec import Codec
 from .frames import Output
 from .index import IndexFrame, IndexReader, IndexWriter, entry_path, sort_key
+from .scout import AHEAD, Proof, Scout
 
 _PATH = '{"path":"'
 _AFTER_PATH = '","type":"'
@@ -27,6 +29,14 @@ class IndexUpdate(IndexWriter):
         self._frames = before.frames()
         # Read and decompressed beside the reader, who is busy with files.
         self._ahead = self._worker.submit(next, self._frames, _NONE)
+        # Frames that were read ahead, their text, and whether the scout has them.
+        self._coming: t.Deque[t.Tuple[IndexFrame, str, bool]] = collections.deque()
+        #: What looks at files ahead, and what it found of those whose lines are at hand.
+        self.scout: t.Optional[Scout] = None
+        self.proof: t.Optional[Proof] = None
+        #: Whether its proof will do; and told of the bytes of files whose lines it proved, once they are taken over.
+        self.trusts: t.Callable[[Proof], bool] = lambda _proof: False
+        self.settle: t.Callable[[Proof], None] = lambda _proof: None
         self._same_codec = before.codec == codec.name
         self._frame = _NONE
         #: Why the rest of ``before`` could not be read. It is then as if there were no more entries.
@@ -52,14 +62,33 @@ class IndexUpdate(IndexWriter):
 
     def _read_on(self) -> None:
         """Take the next frame; an empty one at the end, and where nothing more can be read."""
+        self._settle()
         self.at = self._kept = 0
+        while len(self._coming) < (1 if self.scout is None else AHEAD):
+            frame, text = self._next_frame()
+            is_asked = self.scout is not None and text != "" and self.scout.offer(frame.lines)
+            self._coming.append((frame, text, is_asked))
+        self._frame, self.text, is_asked = self._coming.popleft()
+        proof = self.scout.answer() if self.scout is not None and is_asked else None
+        self.proof = proof if proof is not None and self.trusts(proof) else None
+
+    def _next_frame(self) -> t.Tuple[IndexFrame, str]:
         try:
-            self._frame = self._ahead.result()
-            self.text = self._frame.lines.decode("utf-8")
+            frame = self._ahead.result()
+            text = frame.lines.decode("utf-8")
         except (FleetBackupError, OSError, UnicodeDecodeError) as error:
-            self.trouble, self._frame, self.text = error, _NONE, ""
+            self.trouble, frame, text = error, _NONE, ""
             self._frames = iter(())
         self._ahead = self._worker.submit(next, self._frames, _NONE)
+        return frame, text
+
+    def _settle(self) -> None:
+        """Done with the lines at hand: what is left of them is dropped."""
+        if self.proof is not None:
+            while self.at < len(self.text):
+                self._drop()
+            self.settle(self.proof)
+            self.proof = None
 
     def find(self, path: bytes) -> t.Optional[bytes]:
         """The line of the entry ``path``, without its end, or None. It stays at hand; those before it are dropped."""
@@ -78,7 +107,7 @@ class IndexUpdate(IndexWriter):
     def keep(self) -> None:
         """Take over the line at hand."""
         self.count += 1
-        self.at = self._next()
+        self._decide()
 
     def add(self, path: bytes, line: bytes) -> None:
         """Append an entry, in the place of the one with the same path if there is one."""
@@ -94,14 +123,27 @@ class IndexUpdate(IndexWriter):
     def close(self) -> t.List[int]:
         self.more()  # the last frame, if it is kept whole
         self._take_over()
+        self._settle()
         return super().close()
+
+    def abort(self) -> None:
+        super().abort()
+        if self.scout is not None:
+            self.scout.close()
 
     def _next(self) -> int:
         return self.text.index("\n", self.at) + 1
 
     def _drop(self) -> None:
         self._take_over()
-        self.at = self._kept = self._next()
+        self._decide()
+        self._kept = self.at
+
+    def _decide(self) -> None:
+        """Go on to the next line; what becomes of this one is the caller's to say."""
+        if self.proof is not None:
+            self.proof.take_back(self.text, self.at)
+        self.at = self._next()
 
     def _take_over(self) -> None:
         if self._kept < self.at:

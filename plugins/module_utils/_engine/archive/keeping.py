@@ -8,14 +8,16 @@ that have changed, are left to TreeWriter.keep(), which knows every kind.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import sys
 import typing as t
 
 from .entry import FileHeads
-from .index_update import IndexUpdate
-from .references import References
+
+if t.TYPE_CHECKING:
+    from .scout import Proof
 
 # What stands between the state of a file and the numbers of its bytes. Attributes go with the ctime: they have not changed.
 _lead = re.compile(r'(?:"xattrs":\{[^{}\n]*\},)?"bytes":\["([^"\n]+)",').match
@@ -35,10 +37,33 @@ Files = t.Iterator[t.Tuple[str, str]]
 Taken = t.Tuple[t.Optional[t.Tuple[str, str]], int, int]
 
 
+class AtHand(t.Protocol):
+    """The lines at hand, and where the first one of them begins that nobody has decided on; whoever keeps it counts it."""
+
+    text: str
+    at: int
+    count: int
+
+    @property
+    def proof(self) -> t.Optional[Proof]:
+        """What is known of these lines."""
+
+    def more(self) -> bool:
+        """Whether a line is at hand. Goes on to further ones, where these end."""
+
+
+class Told(t.Protocol):
+    """What is told of the bytes of each file; as References."""
+
+    def add(self, backup_id: str, frame: int, offset: int, size: int, /) -> None: ...
+
+    def in_several_volumes(self, backup_id: str, /) -> bool: ...
+
+
 class Keeper:
     """Takes over lines in ``index``; ``references`` is told of the bytes of each."""
 
-    def __init__(self, index: IndexUpdate, references: References) -> None:
+    def __init__(self, index: AtHand, references: Told) -> None:
         self._index = index
         self._references = references
         self._heads = FileHeads()
@@ -47,22 +72,56 @@ class Keeper:
 
     def keep(self, prefix: bytes, files: Files, dir_fd: t.Optional[int]) -> Taken:
         """Take over the lines of files, as long as these are the next ones and the files are as they say."""
+        index = self._index
+        begin = '{"path":"' + os.fsdecode(prefix)
+        count = total = 0
+        left = next(files, None)
+        while left is not None and index.more():
+            these = itertools.chain((left,), files)
+            if index.proof is not None and prefix:
+                left, taken = self._proven(begin, these, index.proof)
+            else:
+                left, taken, size = self._as_they_say(begin, these, dir_fd)
+                total += size
+            count += taken
+            if index.at < len(index.text):
+                break
+        index.count += count
+        return left, count, total
+
+    def _proven(self, begin: str, files: Files, proof: Proof) -> t.Tuple[t.Optional[t.Tuple[str, str]], int]:
+        """The same of the lines at hand, where somebody has looked at the files. Their bytes are told of later."""
+        index, again = self._index, proof.again
+        text, at = index.text, index.at
+        end = len(text)
+        count = 0
+        for left in files:
+            state = f'{begin}{left[0]}","type":"file",'
+            if at == end or at in again or not text.startswith(state, at) or "\\" in state:
+                break
+            at = text.index("\n", at) + 1
+            count += 1
+        else:
+            left = None
+        index.at = at
+        return left, count
+
+    def _as_they_say(self, begin: str, files: Files, dir_fd: t.Optional[int]) -> Taken:
+        """The same of the lines at hand, by looking at the files."""
         index, references, heads, stat = self._index, self._references, self._heads, os.stat
         text, at = index.text, index.at
+        end_of_text = len(text)
         backup_id, lead = self._last
         several = references.in_several_volumes(backup_id)
-        begin = '{"path":"' + os.fsdecode(prefix)
         count = total = told = 0
         for left in files:
             name, leaf = left
+            if at == end_of_text:
+                break
             try:
                 st = stat(leaf, dir_fd=dir_fd, follow_symlinks=False)
             except OSError:
                 break  # whoever reads it tells why
-            if at == len(text):
-                index.at = at
-                index.more()
-                text, at = index.text, index.at
             key = st.st_mode, st.st_uid, st.st_gid
             size = st.st_size
             times = f'"mtime":{st.st_mtime_ns},"ctime":{st.st_ctime_ns}'
@@ -98,7 +157,6 @@ class Keeper:
         self._tell(backup_id, total - told)
         self._last = backup_id, lead
         index.at = at
-        index.count += count
         return left, count, total
 
     def _tell(self, backup_id: str, size: int) -> None:

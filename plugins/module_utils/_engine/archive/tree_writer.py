@@ -18,6 +18,7 @@ from .index_update import IndexUpdate
 from .keeping import WORKS, Files, Keeper, Taken
 from .previous import content_of, has_state
 from .references import References
+from .scout import Proof
 
 Xattrs = t.Mapping[str, bytes]
 
@@ -59,6 +60,15 @@ class TreeWriter:
         self.previous = index
         self.keeper = Keeper(index, references) if WORKS else None
         self.refers = references.add
+
+        def settle(proof: Proof) -> None:
+            for backup_id, size in proof.bytes.items():
+                if size:
+                    references.add(backup_id, 0, 0, size)  # where does not matter: there is one volume
+                    self.bytes += size
+
+        index.trusts = lambda proof: not any(map(references.in_several_volumes, proof.bytes))
+        index.settle = settle
 
     def keep(self, path: bytes, st: os.stat_result, line: bytes, link_target: t.Optional[bytes] = None) -> bool:
         """Take over ``line``, which previous.find() has just found, if the file has exactly that state. Else do nothing.

@@ -13,6 +13,7 @@ import typing as t
 from ..archive.index import Root, sort_key
 from ..archive.keeping import Files, Taken
 from ..archive.previous import content_of, is_trusted
+from ..archive.scout import Scout
 from ..archive.tree_writer import TreeWriter, Xattrs
 from ..errors import SourceError
 from ..names import printable
@@ -132,7 +133,11 @@ class FilesSource(Source):
 
     def backup(self, component: ComponentWriter, progress: t.Callable[[int], None]) -> Reading:
         roots = self.roots()
-        run = _Reading(component.tree(roots), progress, self.options["detect"] == "times")
+        archive = component.tree(roots)
+        trust_times = self.options["detect"] == "times"
+        if archive.keeper is not None and archive.previous is not None and trust_times:
+            archive.previous.scout = Scout(roots)
+        run = _Reading(archive, progress, trust_times)
         for root in roots:
             for found in self._walk(root, run.failed, run.staging):
                 if isinstance(found, Run):
