@@ -67,7 +67,7 @@ class Streams:
         except BaseException:
             writer.abort()
             raise
-        assert writer.base_trouble is None
+        assert writer.trouble is None
         manifest = Manifest(
             engine="0", id=backup_id, host="web", job="app", kind=component.kind, tag="daily", started="", timezone=None,
             finished="2026-11-23T00:00:00.000Z", outcome="success", encryption=None, previous=None, references=[], stores=[],
