@@ -147,7 +147,8 @@ def test_what_changes_the_moment_after_is_for_the_next_run(tmp_path, roots, monk
     assert b'"size":14,' in line
 
 
-def test_a_scout_that_dies_is_missed_by_nobody(tmp_path, roots, monkeypatch, taken):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_scout_that_dies_or_hangs_is_missed_by_nobody(tmp_path, roots, monkeypatch, taken, number):
     config = configure(tmp_path, roots)
     jobs.take(config)
     change(tmp_path)
@@ -156,11 +157,12 @@ def test_a_scout_that_dies_is_missed_by_nobody(tmp_path, roots, monkeypatch, tak
 
     def deadly_offer(scout, lines):
         is_taken = offer(scout, lines)
-        if taken["taken"] == 5:
-            os.kill(scout._child, signal.SIGKILL)
+        if taken["taken"] == 5 and scout._child > 0:
+            os.kill(scout._child, number)
         return is_taken
 
     monkeypatch.setattr(Scout, "offer", deadly_offer)
+    monkeypatch.setattr("_engine.archive.scout._PATIENCE", 0.3)
     assert of_an_increment(config) == whole
     assert 5 <= taken["taken"] < 12
 

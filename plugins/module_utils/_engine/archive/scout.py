@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import re
+import select
 import signal
 import struct
 import sys
@@ -34,6 +35,9 @@ AHEAD = 6
 _FEW = 4
 # Frames that the child may have: the one at hand, and the next.
 _MOST = 2
+# Seconds after which a child that says nothing is given up: a file system may hang, or what it asks for the names of users.
+_PATIENCE = 60
+
 # With more lines to be looked at again, a frame is better looked at as a whole: one of so many.
 _SHARE = 4
 
@@ -82,21 +86,21 @@ class Scout:
         self._offered += 1
         if not self._child and self._offered > _FEW:
             self._begin()
-        while self._asked > len(self._told) and self._receive(wait=False):
+        while self._asked > len(self._told) and self._receive(0):
             pass
         if self._questions < 0 or self._asked - len(self._told) >= _MOST:
             return False
         try:
             _write(self._questions, lines)
         except OSError:
-            self._end_of_questions()
+            self.close()
             return False
         self._asked += 1
         return True
 
     def answer(self) -> t.Optional[Proof]:
         """What came of the first frame that was taken and not asked for yet; None: it must be looked at."""
-        while not self._told and self._receive(wait=True):
+        while not self._told and self._receive(_PATIENCE):
             pass
         self._asked -= 1
         return self._told.pop(0) if self._told else None
@@ -122,6 +126,7 @@ class Scout:
             theirs, self._questions = os.pipe()
             self._answers, ours = os.pipe()
             widen_pipe(self._questions)
+            os.set_blocking(self._questions, False)
             try:
                 self._child = os.fork()
             except OSError:
@@ -136,15 +141,14 @@ class Scout:
             os.close(self._questions)
             self._questions = -1
 
-    def _receive(self, wait: bool) -> bool:
-        """Read more of the answers; False when there is none, or will be none any more."""
+    def _receive(self, patience: float) -> bool:
+        """Read more of the answers; False when there is none within so many seconds."""
         if self._answers < 0:
             return False
-        if not wait:
-            import select
-
-            if not select.select([self._answers], [], [], 0)[0]:
-                return False
+        if not select.select([self._answers], [], [], patience)[0]:
+            if patience:
+                self.close()
+            return False
         data = os.read(self._answers, 1 << 16)
         self._buffer += data
         while len(self._buffer) >= _SIZE.size:
@@ -160,6 +164,8 @@ class Scout:
 def _write(fd: int, data: bytes) -> None:
     view = memoryview(_SIZE.pack(len(data)) + data)
     while view:
+        if not select.select([], [fd], [], _PATIENCE)[1]:
+            raise TimeoutError("nobody reads")
         view = view[os.write(fd, view) :]
 
 
