@@ -21,7 +21,7 @@ lint: $(VENV)/.dev ## Run the quick checks only: style, types, generated files
 	$(BIN)/python tools/checks.py lint
 
 soak: $(VENV)/.dev ## Run the long form of the fault tests
-	$(BIN)/python -m pytest --timeout 3600 -m soak tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 3600 -m soak tests
 
 benchmark: $(VENV)/.run ## Measure against tar, zstd, restic, borg, dump programs
 	$(BIN)/python tests/benchmarks/run.py
