@@ -543,6 +543,12 @@ class FakeDrive(Service):
             self._robot_key.verify(_unpadded(signature), signed.encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
             raise Refused(Reply(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})) from None
+        if not claims["iat"] - 300 < time.time() < claims["exp"] <= claims["iat"] + 3600:
+            words = (
+                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat"
+                " and exp values in the JWT claim."
+            )
+            raise Refused(Reply(400, {"error": "invalid_grant", "error_description": words}))
         assert claims["iss"] == ROBOT and claims["aud"] == "https://oauth2.googleapis.com/token" and claims["scope"] == FULL, (
             claims
         )

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import datetime
+
+import google.auth._helpers
 import pytest
 from fake_drive import OWN_FILES, UNIT, File
 from fake_service import LOST, Reply
@@ -145,6 +148,15 @@ def test_a_service_account_that_acts_for_a_person(drive):
     put(robot(drive, subject=drive.service.person.name), "web1/data", b"x")
     drive.service.delegated = False
     assert drive.objects() == {"web1/data": b"x"}
+
+
+@pytest.mark.parametrize("minutes", [-90, 90])
+def test_a_clock_that_is_wrong_is_told(drive, monkeypatch, minutes):
+    """A service account signs the time at which it asks."""
+    real = google.auth._helpers.utcnow
+    monkeypatch.setattr("google.auth._helpers.utcnow", lambda: real() + datetime.timedelta(minutes=minutes))
+    with pytest.raises(StoreRefusedError, match="the clock of this host is wrong"):
+        robot(drive, folder_id=drive.service.shared.id).check()
 
 
 def test_access_to_its_own_files_only(drive):

@@ -80,6 +80,8 @@ class DriveErrors:
                 prefix + "the refresh token is no longer valid: it was revoked, or is of an app in testing, whose tokens last a"
                 " week; a new one is needed: %s" % words
             )
+        if "invalid_grant" in words and "timeframe" in words:
+            return StoreRefusedError(prefix + "the clock of this host is wrong by some minutes: %s" % words)
         if "unauthorized_client" in words and self._service_account:
             return StoreRefusedError(
                 prefix + "the service account may not act for the subject; an administrator allows its client id the scope"
