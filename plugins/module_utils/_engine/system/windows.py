@@ -23,7 +23,7 @@ OPEN_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT"
 
 
 def is_superuser() -> bool:
-    return bool(ctypes.windll.shell32.IsUserAnAdmin())
+    return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined,unused-ignore]
 
 
 def gives_owners() -> bool:
@@ -87,7 +87,7 @@ def lock_file(fd: int) -> bool:
 
     os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
     try:
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     except OSError:
         return False
     finally:
