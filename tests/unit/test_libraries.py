@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import ast
 import sys
+import types
 from pathlib import Path
 
 import jobs
 import pytest
 
 from _engine import libraries, notifiers, sources, stores
+from _engine.errors import MissingDependencyError
 from _engine.job import parse_config
+from _engine.zones import zone
 
 ENGINE = Path(libraries.__file__).parent
 ALL = [(registry, name) for registry in (sources, stores, notifiers) for name in registry.NAMES]
@@ -45,6 +48,19 @@ def test_what_a_host_needs(tmp_path):
     assert needed == ["apprise", *zstd, "cryptography"]
     description["jobs"][0]["compression"] = {"algorithm": "gzip"}
     assert libraries.needed(parse_config(description)) == ["apprise", "cryptography"]
+
+
+def test_a_zone_needs_a_database(tmp_path, monkeypatch):
+    description = jobs.describe(tmp_path, jobs.files(tmp_path), timezone="Europe/Madrid", compression={"algorithm": "gzip"})
+    assert libraries.needed(parse_config(description)) == []
+    monkeypatch.setattr("_engine.zones.zoneinfo", types.SimpleNamespace(ZoneInfo=_nothing_known, ZoneInfoNotFoundError=KeyError))
+    assert libraries.needed(parse_config(description)) == ["tzdata"]
+    with pytest.raises(MissingDependencyError, match="tzdata"):
+        zone("Europe/Madrid")
+
+
+def _nothing_known(name):
+    raise KeyError(name)
 
 
 def test_what_is_missing(monkeypatch):

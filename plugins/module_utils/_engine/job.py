@@ -7,7 +7,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from .errors import ConfigurationError, NotFoundError
+from .errors import ConfigurationError, MissingDependencyError, NotFoundError
 from .job_options import CONFIG, HOOK_POINTS
 from .options import check
 from .schedules import AUTO
@@ -292,9 +292,11 @@ def _encryption(
 def _check_timezone(name: t.Optional[str], place: str, problems: t.List[str]) -> None:
     if name is None:
         return
-    import zoneinfo
+    from .zones import zone
 
     try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        problems.append("%s: %r is no time zone of this host's IANA database (Europe/Madrid, UTC, ...)" % (place, name))
+        zone(name)
+    except MissingDependencyError:
+        pass  # told when it is needed: what installs the library must be able to read the job
+    except ConfigurationError as error:
+        problems.append("%s: %s" % (place, error))

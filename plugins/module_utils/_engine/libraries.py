@@ -30,6 +30,7 @@ LIBRARIES: t.Dict[str, Library] = {
         Library("googleapiclient", "google-api-python-client", "python3-googleapi"),
         Library("jmespath", "jmespath", "python3-jmespath"),
         Library("paramiko", "paramiko", "python3-paramiko"),
+        Library("tzdata", "tzdata", "tzdata"),
     )
 }
 
@@ -44,6 +45,8 @@ def needed(config: Config) -> t.List[str]:
     for notifier in config.notifiers:
         modules.update(notifiers.load(notifier.driver).requires)
     for job in config.jobs:
+        if job.timezone is not None and not _has_zones():
+            modules.add("tzdata")
         for source in job.sources:
             modules.update(sources.load(source.driver).needs(source.options))
         if job.encryption is not None:
@@ -51,6 +54,12 @@ def needed(config: Config) -> t.List[str]:
         if job.compression.algorithm == "zstd" and sys.version_info < (3, 14):
             modules.add("backports.zstd")
     return sorted(modules)
+
+
+def _has_zones() -> bool:
+    from .zones import has_zones
+
+    return has_zones()
 
 
 def missing(modules: t.Sequence[str]) -> t.List[Library]:

@@ -89,16 +89,16 @@ def _offset(zone: str) -> datetime.timezone:
 def _zoned(moment: datetime.datetime, timezone: t.Optional[str]) -> datetime.datetime:
     if timezone is None:
         return moment.astimezone()
-    import zoneinfo
+    from .zones import zone
 
-    return moment.astimezone(zoneinfo.ZoneInfo(timezone))
+    return moment.astimezone(zone(timezone))
 
 
 def _in_utc(moment: datetime.datetime, timezone: t.Optional[str], fold: int) -> datetime.datetime:
     if moment.tzinfo is None:
         moment = moment.replace(fold=fold)
         if timezone is not None:
-            import zoneinfo
+            from .zones import zone
 
-            moment = moment.replace(tzinfo=zoneinfo.ZoneInfo(timezone))
+            moment = moment.replace(tzinfo=zone(timezone))
     return moment.astimezone(datetime.timezone.utc)

@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import os
 import typing as t
-import zoneinfo
 from dataclasses import dataclass, field
 
 from ..errors import ConfigurationError, FleetBackupError, LockedError, NotFoundError, ScheduleError
@@ -19,6 +18,7 @@ from ..schedules import AUTO, NAMES, Entry, Planned, Scheduler, available, load
 from ..schedules.planned import planned
 from ..schedules.record import Record, Run
 from ..telling import tell
+from ..zones import zone
 
 # A scheduled run waits for another run of the job at least so long.
 _LOCK_SECONDS = 3600
@@ -320,4 +320,4 @@ def _row(one: Planned, state: str, run: t.Mapping[str, t.Any]) -> ScheduleRow:
 
 
 def _in_zone(moment: datetime.datetime, timezone: t.Optional[str]) -> datetime.datetime:
-    return moment.astimezone(zoneinfo.ZoneInfo(timezone) if timezone else None)
+    return moment.astimezone(zone(timezone) if timezone else None)

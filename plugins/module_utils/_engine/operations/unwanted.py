@@ -68,6 +68,6 @@ def timezone(job: Job) -> t.Optional[datetime.tzinfo]:
     """Whose days count; None for the host's."""
     if job.timezone is None:
         return None
-    import zoneinfo
+    from ..zones import zone
 
-    return zoneinfo.ZoneInfo(job.timezone)
+    return zone(job.timezone)

@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, ScheduleError
 from ..process import run
 from ..replacement import Replacement
 from ..system import IS_WINDOWS, is_superuser
+from ..zones import zone
 from . import Entry, Planned, Scheduler
 
 FILE = "/etc/cron.d/fleet-backup"
@@ -127,9 +128,6 @@ def _without_block(text: str) -> t.List[str]:
 
 def _is_local(timezone: str) -> bool:
     """Whether a zone's clocks go as the host's, this year."""
-    import zoneinfo
-
-    zone = zoneinfo.ZoneInfo(timezone)
     year = datetime.datetime.now().year
     moments = [datetime.datetime(year, month, 15, 12) for month in range(1, 13)]
-    return all(m.astimezone().utcoffset() == m.replace(tzinfo=zone).utcoffset() for m in moments)
+    return all(m.astimezone().utcoffset() == m.replace(tzinfo=zone(timezone)).utcoffset() for m in moments)
