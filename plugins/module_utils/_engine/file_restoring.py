@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -13,7 +14,7 @@ from .private import open_private, write_all
 from .result import Notice
 from .scratch import Scratch
 from .sources import RestorePlan
-from .system import sync_folder
+from .system import REPLACES_ANY_FILE, sync_folder
 from .tree.select import Selection
 
 if t.TYPE_CHECKING:
@@ -94,11 +95,11 @@ class FileRestoring:
 
     def _keep_previous(self) -> None:
         """Keep what is there under a second name; it stays in its place until the new file takes that."""
-        try:
-            os.link(self._path, self._previous)
-        except OSError:
-            # A file system without hard links, or somebody else's file.
-            os.rename(self._path, self._previous)
+        if REPLACES_ANY_FILE:
+            with contextlib.suppress(OSError):  # a file system without hard links, or somebody else's file
+                os.link(self._path, self._previous)
+                return
+        os.rename(self._path, self._previous)
 
     def _data(self) -> t.Iterator[memoryview]:
         for entry in self._component.in_stream_order(self._is_chosen):

@@ -20,6 +20,8 @@ from ..errors import ConfigurationError
 IS_WINDOWS = False
 HAS_MODES = True
 HAS_DIR_FD = True
+#: Whether a file can be replaced that somebody has open, or that is read-only.
+REPLACES_ANY_FILE = True
 OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 # A file system that has no extended attributes, or a file that may not be asked for them.

@@ -19,6 +19,7 @@ from ..errors import ConfigurationError
 IS_WINDOWS = True
 HAS_MODES = False
 HAS_DIR_FD = False
+REPLACES_ANY_FILE = False
 OPEN_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 

@@ -119,15 +119,10 @@ class Folder:
             os.utime(self._of(name), ns=times, follow_symlinks=False)
 
     def remove(self, name: bytes) -> None:
-        path = self._of(name)
-        try:
-            patiently(os.unlink, path)
-        except PermissionError:
-            os.chmod(path, stat.S_IWRITE)  # what is read-only is not removed either
-            os.unlink(path)
+        patiently(os.unlink, self._removable(name))
 
     def remove_folder(self, name: bytes) -> None:
-        patiently(os.rmdir, self._of(name))
+        patiently(os.rmdir, self._removable(name))
 
     def free_space(self) -> int:
         """Bytes that this user may still write on the file system."""
@@ -135,6 +130,13 @@ class Folder:
 
     def sync(self) -> None:
         """There is no way to sync a volume without administrator rights."""
+
+    def _removable(self, name: bytes) -> str:
+        """The path of something in it, no longer read-only: what is could not be removed."""
+        path = self._of(name)
+        if not os.lstat(path).st_mode & stat.S_IWRITE:
+            os.chmod(path, stat.S_IWRITE)
+        return path
 
     def _of(self, name: bytes) -> str:
         if self.fold(name) is None:

@@ -8,6 +8,7 @@ import os
 import stat
 import typing as t
 
+from ..system import REPLACES_ANY_FILE
 from ..system.folder import Folder
 
 # Links to files that are not one's own may be forbidden (fs.protected_hardlinks), or there are none on this file system.
@@ -46,7 +47,8 @@ def link(
     folder: Folder, name: bytes, to: Folder, new: bytes, there: os.stat_result, follower: t.Optional[os.stat_result]
 ) -> bool:  # fmt: skip
     """Give what is there a second name, so that ``follower`` can take its place in one step; False where that cannot be."""
-    if stat.S_ISDIR(there.st_mode) or follower is None or stat.S_ISDIR(follower.st_mode):
+    # What cannot be replaced can be moved away first; if not even that, nothing has happened to it.
+    if not REPLACES_ANY_FILE or stat.S_ISDIR(there.st_mode) or follower is None or stat.S_ISDIR(follower.st_mode):
         return False
     try:
         folder.link(name, to, new)
