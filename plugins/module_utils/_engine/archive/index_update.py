@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import json
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import FleetBackupError
 from .codec import Codec
@@ -27,8 +28,9 @@ class IndexUpdate(IndexWriter):
     def __init__(self, header: t.Dict[str, t.Any], codec: Codec, output: Output, before: IndexReader) -> None:
         super().__init__(header, codec, output)
         self._frames = before.frames()
-        # Read and decompressed beside the reader, who is busy with files.
-        self._ahead = self._worker.submit(next, self._frames, _NONE)
+        # Read and decompressed beside the one who is busy with files, and not in turn with what is compressed.
+        self._reader = ThreadPoolExecutor(1, "index-before")
+        self._ahead = self._reader.submit(next, self._frames, _NONE)
         # Frames that were read ahead, their text, and whether the scout has them.
         self._coming: t.Deque[t.Tuple[IndexFrame, str, bool]] = collections.deque()
         #: What looks at files ahead, and what it found of those whose lines are at hand.
@@ -79,7 +81,7 @@ class IndexUpdate(IndexWriter):
         except (FleetBackupError, OSError, UnicodeDecodeError) as error:
             self.trouble, frame, text = error, _NONE, ""
             self._frames = iter(())
-        self._ahead = self._worker.submit(next, self._frames, _NONE)
+        self._ahead = self._reader.submit(next, self._frames, _NONE)
         return frame, text
 
     def _settle(self) -> None:
@@ -128,6 +130,7 @@ class IndexUpdate(IndexWriter):
 
     def abort(self) -> None:
         super().abort()
+        self._reader.shutdown()
         if self.scout is not None:
             self.scout.close()
 
