@@ -184,4 +184,8 @@ class Mutation:
     def _act(self) -> None:
         what, self._what, self._fd = self._what, None, -1
         if what:
-            what()
+            try:
+                what()
+            except OSError:
+                self._what = what  # who is refused once is refused again
+                raise

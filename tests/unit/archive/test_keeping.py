@@ -54,7 +54,7 @@ class Tree:
         new = io.BytesIO()
         update = IndexUpdate({}, codec("none"), new, before)
         fd = os.open(self.folder, os.O_RDONLY)
-        left, count, size = Keeper(update, self.references).keep(b"srv/", iter([(name, name) for name in names]), fd)
+        left, count, size, _opened = Keeper(update, self.references).keep(b"srv/", iter([(name, name) for name in names]), fd)
         os.close(fd)
         assert count == len(names) if left is None else names[count] == left[0]
         # What is not kept can still be asked for.

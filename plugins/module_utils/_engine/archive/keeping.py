@@ -33,8 +33,18 @@ WORKS = sys.getfilesystemencoding() == "utf-8"
 
 #: The name of each file, which its path has after a prefix, and what to open relative to a descriptor.
 Files = t.Iterator[t.Tuple[str, str]]
-#: The first file that was not taken, if one was left; the number of those before it, and their bytes.
-Taken = t.Tuple[t.Optional[t.Tuple[str, str]], int, int]
+
+
+class Taken(t.NamedTuple):
+    """The first file that was not taken, if one is left; the number of those before it, and their bytes.
+
+    ``opened``: that file, if it is open already, at its start, and its state before anything was read.
+    """
+
+    left: t.Optional[t.Tuple[str, str]]
+    number: int = 0
+    bytes: int = 0
+    opened: t.Optional[t.Tuple[int, os.stat_result]] = None
 
 
 class AtHand(t.Protocol):
@@ -81,13 +91,13 @@ class Keeper:
             if index.proof is not None and prefix:
                 left, taken = self._proven(begin, these, index.proof)
             else:
-                left, taken, size = self._as_they_say(begin, these, dir_fd)
+                left, taken, size, _opened = self._as_they_say(begin, these, dir_fd)
                 total += size
             count += taken
             if index.at < len(index.text):
                 break
         index.count += count
-        return left, count, total
+        return Taken(left, count, total)
 
     def _proven(self, begin: str, files: Files, proof: Proof) -> t.Tuple[t.Optional[t.Tuple[str, str]], int]:
         """The same of the lines at hand, where somebody has looked at the files. Their bytes are told of later."""
@@ -157,7 +167,7 @@ class Keeper:
         self._tell(backup_id, total - told)
         self._last = backup_id, lead
         index.at = at
-        return left, count, total
+        return Taken(left, count, total)
 
     def _tell(self, backup_id: str, size: int) -> None:
         if size:

@@ -252,9 +252,9 @@ class _Look:
             done = 0
             while done < len(files):
                 start = self.at = files[done][0]
-                left, count, _size = self._keeper.keep(prefix, ((name, name) for _start, name in files[done:]), fd)
-                done += count
-                if left is not None and not count:
+                taken = self._keeper.keep(prefix, ((name, name) for _start, name in files[done:]), fd)
+                done += taken.number
+                if taken.left is not None and not taken.number:
                     again.append(start)
                     done += 1
         finally:

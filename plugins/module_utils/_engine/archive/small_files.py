@@ -41,13 +41,14 @@ class SmallFiles:
     def put(self, prefix: bytes, files: Files, dir_fd: t.Optional[int], most: int) -> Taken:
         """Archive files as long as they are that plain, and have 1 to ``most`` bytes.
 
-        Nothing is done about the first one that is not plain, or changes while it is read.
+        Nothing is written of the first one that is not plain, or changes while it is read.
         """
         frames, heads, young = self._frames, self._heads, young_since(time.time_ns())
         add, fstat, close, open_file = self._index.add, os.fstat, os.close, os.open
         begin = prefix.decode("ascii", "replace")
         plain = _is_plain(begin)
         count = total = 0
+        opened: t.Optional[t.Tuple[int, os.stat_result]] = None
         for left in files:
             name, leaf = left
             if total >= _ENOUGH or not (plain and _is_plain(name)):
@@ -55,9 +56,10 @@ class SmallFiles:
             try:
                 fd = open_file(leaf, OPEN_READ, dir_fd=dir_fd)
             except OSError:
-                break  # file() tells what that means
+                break  # whoever opens it again tells why
             try:
                 st = fstat(fd)
+                opened = fd, st
                 key = mode, uid, gid = st.st_mode, st.st_uid, st.st_gid
                 size, seconds = st.st_size, st.st_mtime_ns // 1_000_000_000
                 path = prefix + name.encode("ascii")
@@ -70,9 +72,8 @@ class SmallFiles:
                 if frames.pos >= GROUP:
                     frames.cut()
                 view, pos = frames.view, frames.pos
-                start = pos + BLOCK
+                start, padding = pos + BLOCK, -size % BLOCK
                 end = start + size
-                padding = -size % BLOCK
                 if end + padding > len(view):
                     break
                 data = view[start:end]
@@ -82,11 +83,12 @@ class SmallFiles:
                     got != size or after.st_size != size
                     or after.st_mtime_ns != st.st_mtime_ns or after.st_ctime_ns != st.st_ctime_ns
                 ):  # fmt: skip
+                    os.lseek(fd, 0, os.SEEK_SET)
                     break
             except OSError:
-                break
-            finally:
-                close(fd)
+                break  # file() meets it again, and tells
+            close(fd)
+            opened = None
             view[pos:start] = ustar.block(rest, lead, b"0", mode & 0o7777, uid, gid, size, seconds, b"", 0)
             if padding:
                 view[end : end + padding] = _ZEROS[:padding]
@@ -102,7 +104,7 @@ class SmallFiles:
             total += size
         else:
             left = None
-        return left, count, total
+        return Taken(left, count, total, opened)
 
 
 def _is_plain(text: str) -> bool:

@@ -109,7 +109,7 @@ class TreeWriter:
 
     def put_plain(self, _prefix: bytes, files: Files, _dir_fd: t.Optional[int]) -> Taken:
         """Archive files, as long as they are of the kind that this writer has a faster way for."""
-        return next(files, None), 0, 0
+        return Taken(next(files, None))
 
     def file(
         self, path: bytes, fd: int, st: os.stat_result, xattrs: Xattrs, before: t.Optional[bytes] = None

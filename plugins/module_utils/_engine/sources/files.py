@@ -213,7 +213,7 @@ def rules_of(target: RestoreTarget) -> t.Optional[Rules]:
 
 
 def _none(_prefix: bytes, files: Files, _dir_fd: t.Optional[int]) -> Taken:
-    return next(files, None), 0, 0
+    return Taken(next(files, None))
 
 
 class _Reading:
@@ -251,14 +251,14 @@ class _Reading:
         """Files one after another: the plainest ones by a way that costs little for each."""
         files = zip(run.names, run.leaves)
         while True:
-            left, count, size = self._quick(run.prefix, files, run.dir_fd)
-            self._counts["files"] += count
-            self._archive.bytes += size
-            if left is None:
+            taken = self._quick(run.prefix, files, run.dir_fd)
+            self._counts["files"] += taken.number
+            self._archive.bytes += taken.bytes
+            if taken.left is None:
                 break
-            path = run.prefix + os.fsencode(left[0])
+            path = run.prefix + os.fsencode(taken.left[0])
             try:
-                self._file(Item(path, left[1], run.dir_fd, REGULAR, None))
+                self._file(Item(path, taken.left[1], run.dir_fd, REGULAR, None), taken.opened)
             except OSError as error:
                 self.failed(path, error)
         if self._archive.bytes - self._reported >= _REPORT_EVERY:
@@ -294,10 +294,13 @@ class _Reading:
                 reading.notices.append(notice)
         return reading
 
-    def _file(self, item: Item) -> None:
-        path = item.path
-        line = self._archive.previous.find(path) if self._archive.previous is not None else None
+    def _file(self, item: Item, opened: t.Optional[t.Tuple[int, os.stat_result]] = None) -> None:
+        """``opened``: the file and its state, if it is open already."""
+        line = self._archive.previous.find(item.path) if self._archive.previous is not None else None
         if line is not None and self._trust_times and self._keep(item, line):
+            return
+        if opened is not None:
+            self._read(item, *opened, line)
             return
         try:
             fd = os.open(item.leaf, OPEN_READ, dir_fd=item.dir_fd)
@@ -306,8 +309,13 @@ class _Reading:
                 self._other(item)
                 return
             raise
+        self._read(item, fd, None, line)
+
+    def _read(self, item: Item, fd: int, st: t.Optional[os.stat_result], line: t.Optional[bytes]) -> None:
+        """Archive a file that is open; close it."""
+        path = item.path
         try:
-            st = os.fstat(fd)
+            st = st or os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 self._other(item)
                 return
