@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import typing as t
 
@@ -37,6 +39,22 @@ def test_frames_are_cut_where_they_are_full_and_where_asked() -> None:
     assert frames.raw == FRAME + 11
     raw = b"".join(codec("zstd").decompress(bytes(output.data[o : o + s]), r) for o, s, r in frames.table)
     assert raw == b"x" * (FRAME + 10) + b"y"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a niceness of its own")
+def test_compressing_gives_way_to_all_else_in_the_process() -> None:
+    niceness: t.List[int] = []
+
+    def encode(_frame: int, view: memoryview, _last: bool) -> Buffers:
+        niceness.append(os.nice(0))
+        return [view]
+
+    before = os.nice(0)
+    frames = FrameWriter(codec("none"), Full(1 << 30), encode=encode)
+    frames.write(b"x")
+    frames.close()
+    assert niceness[0] > before or before == 19
+    assert os.nice(0) == before
 
 
 def test_literals_stand_between_frames_and_know_their_offset() -> None:

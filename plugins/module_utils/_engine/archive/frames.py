@@ -14,6 +14,7 @@ import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..errors import FleetBackupError
+from ..system import give_way
 from .codec import Buffers, Codec
 
 #: A frame holds at most this many bytes ...
@@ -73,7 +74,8 @@ class FrameWriter:
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
         #: How many frames can be on their way at once.
         self.buffers = self._buffers_left = workers + 3
-        self._workers = ThreadPoolExecutor(workers, "compress")
+        # The reader, or what examines a copy beside it, is alone at its work; the workers get whatever it leaves.
+        self._workers = ThreadPoolExecutor(workers, "compress", give_way)
         self._pending: queue.SimpleQueue[t.Optional[t.Tuple[memoryview, t.List[Piece], Future[t.List[Buffers]]]]] = (
             queue.SimpleQueue()
         )

@@ -24,6 +24,9 @@ HAS_DIR_FD = True
 REPLACES_ANY_FILE = True
 OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
+# Steps of niceness: each takes a fifth off a thread's share of a core that others want as well.
+_WAY = 5
+
 # A file system that has no extended attributes, or a file that may not be asked for them.
 _NO_XATTRS = (errno.ENOENT, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES)
 
@@ -147,6 +150,14 @@ def widen_pipe(fd: int) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, 1031, 1 << 20)
+
+
+def give_way() -> None:
+    """Let this thread, and those that it begins, have a core only when no other one of the process needs it much."""
+    # Elsewhere nice(2) is about the whole process: https://man7.org/linux/man-pages/man2/nice.2.html, C library differences.
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.nice(_WAY)
 
 
 def sync_folder(path: str) -> None:

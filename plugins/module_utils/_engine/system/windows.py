@@ -152,6 +152,10 @@ def widen_pipe(fd: int) -> None:
     """Windows decides that when a pipe is made."""
 
 
+def give_way() -> None:
+    """Threads are left as they are there."""
+
+
 def sync_folder(path: str) -> None:
     """Windows has no handle to sync a folder by; NTFS journals its metadata."""
 
