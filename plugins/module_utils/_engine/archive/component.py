@@ -108,6 +108,11 @@ class ComponentWriter:
         self._content: t.Union[StreamWriter, RowsWriter, TreeWriter, None] = None
         self._frames: t.Optional[FrameWriter] = None
 
+    @property
+    def makes_delta(self) -> bool:
+        """Whether a stream will be stored as what differs from an older one."""
+        return self._base is not None
+
     def stream(self, entry_path: bytes, ending: str) -> StreamWriter:
         """Begin a component of shape ``stream``. ``ending`` names what it is, such as ``.sqlite``.
 

@@ -100,7 +100,8 @@ class SqliteSource(Source):
         with scratch:
             file = scratch.file("copy.sqlite")
             copy = copy_database(self.path, file, self.options["timeout"])
-            examination = Examination(file, self.options["integrity_check"], self.options["foreign_key_check"])
+            level, foreign_keys = self.options["integrity_check"], self.options["foreign_key_check"]
+            examination = Examination(file, level, foreign_keys, component.makes_delta)
             try:
                 _store(file, component, progress)
                 findings = examination.result()

@@ -16,8 +16,9 @@ from .database import connect, sqlite3, value
 _RULES = re.compile(r"NULL value in |CHECK constraint failed in |(NUMERIC|TEXT|non-\w+) value in ")
 
 # KiB of pages that are kept. The rows of a table find their places all over an index: what of it does not fit here is read again
-# for each row. With much more, a backup would need more memory than it promises.
+# for each row. With much more, a backup would need more memory than it promises; and beside a delta, which needs some itself.
 _CACHE = 48 << 10
+_CACHE_BESIDE_DELTA = 24 << 10
 
 # Steps of SQLite's machine after which it asks whether to stop: some milliseconds.
 _LOOK_UP = 100000
@@ -44,14 +45,16 @@ class Examination:
     """Examines the database file ``path``, which nobody writes to, in a thread of its own.
 
     ``level``: ``full`` (integrity_check) or ``quick`` (quick_check, which does not compare indexes with tables).
+    ``beside_delta``: the copy is compared with an older one meanwhile.
     """
 
-    def __init__(self, path: str, level: str, foreign_keys: bool) -> None:
+    def __init__(self, path: str, level: str, foreign_keys: bool, beside_delta: bool = False) -> None:
         self._stopped = False
         self._connection = connect(path, "ro", immutable=True)
         self._connection.set_progress_handler(lambda: int(self._stopped), _LOOK_UP)
         self._pool = ThreadPoolExecutor(1, "examine")
-        self._findings: Future[Findings] = self._pool.submit(_examine, self._connection, level, foreign_keys)
+        cache = _CACHE_BESIDE_DELTA if beside_delta else _CACHE
+        self._findings: Future[Findings] = self._pool.submit(_examine, self._connection, level, foreign_keys, cache)
 
     def result(self) -> Findings:
         """Wait for the end and return what was found. Raises nothing of SQLite's: that is what is found."""
@@ -74,12 +77,12 @@ def examine(path: str, level: str, foreign_keys: bool) -> Findings:
         examination.close()
 
 
-def _examine(connection: sqlite3.Connection, level: str, foreign_keys: bool) -> Findings:
+def _examine(connection: sqlite3.Connection, level: str, foreign_keys: bool, cache: int) -> Findings:
     findings = Findings()
     try:
         if not value(connection, "PRAGMA page_count"):
             return findings
-        connection.execute("PRAGMA cache_size = -%d" % _CACHE)
+        connection.execute("PRAGMA cache_size = -%d" % cache)
         # Nothing in the schema of a restored database may call functions with side effects.
         connection.execute("PRAGMA trusted_schema = OFF")
         schema = connection.execute(
