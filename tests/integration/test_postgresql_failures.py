@@ -195,7 +195,7 @@ def test_a_disk_that_is_full(tmp_path, server, small_disk):
     assert result.error["code"] == "store-full", result.error
     assert not [path for path in store.rglob("*") if path.is_file() and not path.name.endswith(".failed.json")]
 
-    place = small_disk(Path(server.folder) / "place", "24m", server.user)
+    place = small_disk(Path(server.folder) / tmp_path.name, "24m", server.user)
     server.create_database("small")
     server.sql("CREATE TABLESPACE place LOCATION '%s'" % place)
     try:
