@@ -107,11 +107,12 @@ CHECKS = (
         needs=("shellcheck",),
     ),
     # Work is stolen from a worker that is slow or hangs, so that the others do it. What fails is run once more: it may
-    # be the machine's fault. The report names it as RERUN, and somebody looks at it.
+    # be the machine's fault. The report names it as RERUN, and somebody looks at it. One worker more than CI has cores:
+    # many tests wait for a container, a scheduler or a play.
     Check(
         "pytest",
         _python(
-            "-m", "pytest", "-n", "2", "--dist", "worksteal", "--reruns", "1", "--durations", "25", "-m", "not soak", "tests"
+            "-m", "pytest", "-n", "3", "--dist", "worksteal", "--reruns", "1", "--durations", "25", "-m", "not soak", "tests"
         ),
         limit=3000,
     ),
