@@ -490,11 +490,25 @@ def test_a_disk_that_fills_up_meanwhile(small_disk: Path) -> None:
     (small_disk / "kept").write_bytes(b"kept")
     entries = [entry("r", "directory"), *(entry("r/%03d" % n) for n in range(100))]
     restore = restoring(forged(str(small_disk / "root"), *entries))
-    with pytest.raises(RestoreError, match="cannot be restored: No space left"):
+    with pytest.raises(RestoreError, match=r"root/0\d\d: cannot be restored: No space left"):
         restore.stage(lambda _: None)
     restore.undo()
     restore.finish()
     assert os.listdir(small_disk) == ["kept"]
+
+
+@root_only
+def test_a_disk_whose_blocks_run_out_meanwhile(small_disk: Path) -> None:
+    content = os.urandom(50_000)
+    entries = [entry("r", "directory"), *(entry("r/%02d" % n, content=content) for n in range(30))]
+    archive = forged(str(small_disk / "root"), *entries, **{"r__%02d" % n: content for n in range(30)})
+    archive.component.bytes = 0  # as if somebody else took the room
+    restore = restoring(archive)
+    with pytest.raises(RestoreError, match=r"root/[12]\d: cannot be restored: No space left"):
+        restore.stage(lambda _: None)
+    restore.undo()
+    restore.finish()
+    assert os.listdir(small_disk) == []
 
 
 @root_only

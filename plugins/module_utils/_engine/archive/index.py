@@ -176,6 +176,47 @@ def _from_table(value: t.Any) -> bytes:
     return value.encode("utf-8") if isinstance(value, str) else base64.b64decode(value[0])
 
 
+class Entries:
+    """Iterates over the entries of an index. What comes next may also be taken as it stands in ``text``, from ``at`` on.
+
+    ``frames`` are lines, each with its newline. Raises IntegrityError, which names ``name``, when one is no entry.
+    """
+
+    def __init__(self, name: str, frames: t.Iterable[bytes]) -> None:
+        self._name = name
+        self._frames = iter(frames)
+        self.text = ""
+        self.at = 0
+        #: Where the last entry began.
+        self.began = 0
+
+    def __iter__(self) -> Entries:
+        return self
+
+    def __next__(self) -> Entry:
+        while self.at == len(self.text):
+            self.text, self.at = self._decode(next(self._frames)), 0
+        self.began = at = self.at
+        end = self.text.find("\n", at)
+        try:
+            value, stop = _scan(self.text, at)
+        except (ValueError, StopIteration) as error:
+            raise self._refuse("a line is no JSON: %s" % error) from None
+        if stop != end or value.__class__ is not dict:
+            raise self._refuse("a line is no object")
+        self.at = end + 1
+        return t.cast(Entry, value)
+
+    def _decode(self, lines: bytes) -> str:
+        try:
+            return lines.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._refuse("a line is no JSON: %s" % error) from None
+
+    def _refuse(self, why: str) -> IntegrityError:
+        return IntegrityError("%s: %s" % (self._name, why), [self._name])
+
+
 class IndexReader:
     """Reads an index by ranges: only the frames that are asked for.
 
@@ -203,17 +244,16 @@ class IndexReader:
     def roots(self) -> t.List[Root]:
         return [Root(_text(r, "path"), _text(r, "name")) for r in self.header().get("roots", [])]
 
-    def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
+    def entries(self, start: bytes = b"") -> Entries:
         """All entries in order, or those from the archive path ``start`` on."""
         key = sort_key(start)
-        skipping = bool(start)
-        for line in self.lines(self._frame_of(key) if start else 0):
-            entry = self._parse(line)
-            if skipping:
-                if sort_key(entry_path(entry)) < key:
-                    continue
-                skipping = False
-            yield entry
+        entries = Entries(self._name, (frame.lines for frame in self.frames(self._frame_of(key) if start else 0)))
+        if start:
+            for entry in entries:
+                if sort_key(entry_path(entry)) >= key:
+                    entries.at = entries.began
+                    break
+        return entries
 
     def frames(self, first: int = 0) -> t.Iterator[IndexFrame]:
         """All entries from the frame number ``first`` on, a frame at a time."""

@@ -18,7 +18,7 @@ from .codec import codec
 from .content import hash_zeros
 from .delta import FrameDecoder, Prefix
 from .frame_table import FrameTable
-from .index import Entry, IndexReader, Root, entry_path, stored_place
+from .index import Entries, Entry, IndexReader, Root, entry_path, stored_place
 from .stream import SECTION_TYPES
 
 if t.TYPE_CHECKING:
@@ -115,6 +115,10 @@ class FrameReader:
                 yield data
             size -= len(data)
             frame, offset = frame + 1, 0
+
+    def frame(self, number: int) -> t.Union[bytes, memoryview]:
+        """The raw bytes of one frame. What follows is fetched ahead when they are asked for in order."""
+        return self._frame(number, len(self.table))
 
     def close(self) -> None:
         if self._workers is not None:
@@ -292,7 +296,7 @@ class ComponentReader:
         """Let roots, by name, lie elsewhere than where they were when they were backed up."""
         self._moved.update(paths)
 
-    def entries(self, start: bytes = b"") -> t.Iterator[Entry]:
+    def entries(self, start: bytes = b"") -> Entries:
         """All entries in the order of the index, or those from the archive path ``start`` on."""
         return self._index.entries(start)
 
@@ -338,17 +342,24 @@ class ComponentReader:
             frames.close()
         self._frames.clear()
 
+    def frame(self, backup_id: str, number: int) -> t.Union[bytes, memoryview]:
+        """The raw bytes of a whole frame of this component in a backup; entries are read in the order of their bytes."""
+        return self._frames_of(backup_id, False).frame(number)
+
     def _raw(self, entry: Entry) -> t.Iterator[memoryview]:
         is_delta, place = stored_place(entry)
         backup_id, frame, offset, size = place or (self.backup_id, 0, 0, 0)
+        # Sections of a dump are chosen one by one, and not read in the order of their bytes.
+        return self._frames_of(backup_id, is_delta).read(frame, offset, size, alone=entry["type"] in SECTION_TYPES)
+
+    def _frames_of(self, backup_id: str, is_delta: bool) -> FrameReader:
         frames = self._frames.pop((is_delta, backup_id), None)
         if frames is None:
             if len(self._frames) >= _OPEN_BACKUPS:
                 self._frames.pop(next(iter(self._frames))).close()
             frames = self._open_frames(backup_id, is_delta)
         self._frames[is_delta, backup_id] = frames
-        # Sections of a dump are chosen one by one, and not read in the order of their bytes.
-        return frames.read(frame, offset, size, alone=entry["type"] in SECTION_TYPES)
+        return frames
 
     def _open_frames(self, backup_id: str, is_delta: bool) -> FrameReader:
         component = self.component if backup_id == self.backup_id else self._older(backup_id)

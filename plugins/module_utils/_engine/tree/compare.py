@@ -12,15 +12,15 @@ import os
 import stat
 import typing as t
 
-from ..archive.index import Entry, Root
+from ..archive.index import Entries, Entry, Root
 from ..archive.reader import ComponentReader
 from ..errors import RestoreError
 from ..names import printable
-from ..system import join, makes_symlinks, slashed
+from ..system import HAS_DIR_FD, join, makes_symlinks, slashed
 from ..system.folder import Folder, mount_points
 from .extra import Extras, ExtraSearch
 from .judge import Judge, Verdict
-from .listing import DEVICES, DIRECTORY, FIFO, LINK, SYMLINK, listing
+from .listing import DEVICES, DIRECTORY, FIFO, LINK, SYMLINK, Listing, PlainFile
 from .metadata import Permissions
 from .select import Selection
 
@@ -30,6 +30,8 @@ if t.TYPE_CHECKING:
 
 #: What is to be done: nothing, only the metadata, a new thing, a new thing in the place of another, nothing but taking away.
 SAME, CORRECT, CREATE, REPLACE, REMOVE = "same", "correct", "create", "replace", "remove"
+#: Several new files in a folder that is new itself.
+CREATE_FILES = "create files"
 #: A folder that exists: before and (for made ones too) after all that is in it. PARTIAL: one that stays, but loses something.
 ENTER, LEAVE, PARTIAL = "enter", "leave", "partial"
 
@@ -86,8 +88,8 @@ class Frame:
 class Step(t.NamedTuple):
     """``name`` is a name in ``frame``. ``child``: the folder's own frame, when it is one that is to be made.
 
-    Of ENTER and LEAVE, ``frame`` is the folder itself. ``info`` is what is there now. Of a folder that has no entry in the
-    archive and is only to be made on the way, ``path`` is None.
+    Of ENTER, LEAVE and CREATE_FILES, ``frame`` is the folder itself. ``info`` is what is there now. Of a folder that has no
+    entry in the archive and is only to be made on the way, ``path`` is None.
     """
 
     what: str
@@ -97,6 +99,7 @@ class Step(t.NamedTuple):
     entry: Entry
     info: t.Optional[os.stat_result]
     child: t.Optional[Frame] = None
+    files: t.Sequence[PlainFile] = ()
 
 
 class Comparison:
@@ -144,8 +147,10 @@ class Comparison:
                 self._find_extras(root)
         stack: t.List[Frame] = []
         left_out = b"/"  # no archive path begins so
+        listing = self._listing(self._component.entries())
+        many_at_once = self.selection.is_all and HAS_DIR_FD
         try:
-            for path, entry, is_parent in self.selection.of(self._listing(self._component.entries())):
+            for path, entry, is_parent in self.selection.of(listing):
                 if path.startswith(left_out):
                     self._permissions.miss("name-skipped", path)
                     continue
@@ -161,6 +166,12 @@ class Comparison:
                     yield from self._directory(stack, name, path, entry, is_parent)
                 elif self._is_allowed(path, entry["type"]):
                     yield self._other(stack[-1], name, path, entry)
+                frame = stack[-1]
+                if many_at_once and frame.live is None and frame.path is not None:
+                    files = listing.plain_files(frame.path)
+                    while files:
+                        yield Step(CREATE_FILES, frame, b"", frame.path, _UNNAMED, None, None, files)
+                        files = listing.plain_files(frame.path)
             while stack:
                 yield from self._leave(stack)
         finally:
@@ -199,8 +210,8 @@ class Comparison:
             return None
         return folder, parts[-1]
 
-    def _listing(self, entries: t.Iterable[Entry]) -> t.Iterator[t.Tuple[bytes, Entry]]:
-        return listing(self._component.component.name, entries, self._component.roots)
+    def _listing(self, entries: Entries) -> Listing:
+        return Listing(self._component.component.name, entries, self._component.roots)
 
     def _original(self, root: Root) -> bytes:
         if not os.path.isabs(root.path) or b"\0" in root.path:

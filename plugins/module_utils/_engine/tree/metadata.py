@@ -98,6 +98,13 @@ class Permissions:
         chosen = self._xattrs(xattrs, path) if xattrs else {}
         return Metadata(mode, owner if self.superuser else None, (entry["mtime"], entry["mtime"]), chosen)
 
+    def plain_owner(self, entry: Entry) -> t.Optional[t.Tuple[int, int, int]]:
+        """The mode, user and group of a file that gets just these, as the entry has them; None when there is more to it."""
+        mode, owner, _times, xattrs = self.metadata(entry)
+        user, group = owner or self._self
+        is_own = (user, group) == self._owners[entry.get("uid"), entry.get("gid"), entry.get("user"), entry.get("group")]
+        return (mode, user, group) if is_own and mode == int(entry["mode"], 8) and mode <= 0o777 and not xattrs else None
+
     def give(self, handle: Handle, metadata: Metadata, path: bytes, has: t.Optional[Given] = None) -> None:
         """Give ``metadata`` to something just made. Attributes come before the mode, which may forbid them; the times last.
 

@@ -19,9 +19,24 @@ from ..result import Notice
 from ..sources import RestorePlan, RestoreTarget
 from ..system import list_xattrs
 from ..system.folder import Folder
-from .compare import CORRECT, CREATE, ENTER, LEAVE, PARTIAL, REMOVE, REPLACE, SAME, Comparison, Frame, Holder, Step
-from .listing import FILE, LINK, stored_size
+from .compare import (
+    CORRECT,
+    CREATE,
+    CREATE_FILES,
+    ENTER,
+    LEAVE,
+    PARTIAL,
+    REMOVE,
+    REPLACE,
+    SAME,
+    Comparison,
+    Frame,
+    Holder,
+    Step,
+)  # fmt: skip
+from .listing import FILE, LINK, Listing, stored_size
 from .metadata import Metadata, Permissions
+from .plain_files import PlainFiles
 from .staging import Staging, recover
 from .write import EntryWriter
 
@@ -63,6 +78,7 @@ class TreeRestore:
         self._rules = rules
         self._permissions = Permissions(target.set_ids, target.devices)
         self._writer = EntryWriter(self._permissions)
+        self._plain = PlainFiles(component, self._permissions)
         self._comparison = Comparison(component, target, self._permissions, rules, self._recover)
         self._counts = _Counts(self._permissions)
         self.plan = self._counts.plan
@@ -74,11 +90,7 @@ class TreeRestore:
 
     def stage(self, progress: t.Callable[[int], None]) -> None:
         for step in self._comparison.steps():
-            try:
-                self._take(step, progress)
-            except OSError as error:
-                place = printable(step.frame.place(step.name))
-                raise RestoreError("%s: cannot be restored: %s" % (place, error.strerror or error)) from error
+            self._stage(step, progress)
             self._counts.add(step)
         for staging in self._stagings.values():
             staging.seal()
@@ -110,10 +122,19 @@ class TreeRestore:
     def _recover(self, holder: Holder) -> None:
         self._recovered += recover(holder.folder, holder.path, self._permissions)
 
+    def _stage(self, step: Step, progress: t.Callable[[int], None]) -> None:
+        try:
+            self._take(step, progress)
+        except OSError as error:
+            place = printable(step.frame.place(step.name))
+            raise RestoreError("%s: cannot be restored: %s" % (place, error.strerror or error)) from error
+
     def _take(self, step: Step, progress: t.Callable[[int], None]) -> None:
         what, frame = step.what, step.frame
         if what in (CREATE, REPLACE):
             self._make(step, progress)
+        elif what == CREATE_FILES:
+            self._make_files(step, progress)
         elif what == LEAVE:
             self._leave(frame)
         elif what == SAME:
@@ -144,6 +165,15 @@ class TreeRestore:
         else:
             entry, path = step.entry, t.cast(bytes, step.path)
             self._writer.write(folder, name, path, entry, self._component.read(entry), progress)
+
+    def _make_files(self, step: Step, progress: t.Callable[[int], None]) -> None:
+        frame, files = step.frame, step.files
+        while files:
+            done = self._plain.write(t.cast(Folder, frame.made), files, progress)
+            if done < len(files):
+                path, entry = Listing.as_entry(files[done])
+                self._stage(Step(CREATE, frame, os.path.basename(path), path, entry, None), progress)
+            files = files[done + 1 :]
 
     @staticmethod
     def _make_folder(folder: Folder, name: bytes, on_the_way: bool) -> Folder:
@@ -277,6 +307,10 @@ class TreeRestore:
                     device = step.frame.holder.folder.own_state().st_dev
                     size = stored_size(step.entry) if step.entry["type"] == FILE else 0
                     needed[device] = needed.get(device, 0) + size + _OVERHEAD
+                elif step.what == CREATE_FILES:
+                    device = step.frame.holder.folder.own_state().st_dev
+                    sizes = sum(int(file[3]) + _OVERHEAD for file in step.files)
+                    needed[device] = needed.get(device, 0) + sizes
         finally:
             comparison.close()
         return needed
@@ -299,6 +333,10 @@ class _Counts:
         elif what == CREATE and step.path is not None:
             plan.create_count += 1
             self._list(plan.create, step)
+        elif what == CREATE_FILES:
+            plan.create_count += len(step.files)
+            for file in step.files[: RestorePlan.LIMIT - len(plan.create)]:
+                plan.create.append(printable(step.frame.place(file[1].encode("utf-8"))))
         elif what == REMOVE:
             plan.remove_count += 1
             self._list(plan.remove, step)

@@ -31,6 +31,11 @@ class Selection:
         except ValueError as error:
             raise ConfigurationError("include: %s" % error) from None
 
+    @property
+    def is_all(self) -> bool:
+        """Whether everything is chosen."""
+        return not self._patterns
+
     def means(self, path: bytes, is_dir: bool) -> bool:
         """Whether this archive path is chosen."""
         if not self._patterns:
