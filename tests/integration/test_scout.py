@@ -27,7 +27,7 @@ def several_frames(monkeypatch):
     monkeypatch.setattr("_engine.archive.index._ENOUGH", 5_000)
     monkeypatch.setattr("_engine.archive.scout._FEW", 0)
     # Whatever machine this is.
-    monkeypatch.setattr("_engine.archive.scout.cores", lambda: 2)
+    monkeypatch.setattr("_engine.second_process.cores", lambda: 2)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_a_scout_that_dies_or_hangs_is_missed_by_nobody(tmp_path, roots, monkeyp
         return is_taken
 
     monkeypatch.setattr(Scout, "offer", deadly_offer)
-    monkeypatch.setattr("_engine.archive.scout._PATIENCE", 0.3)
+    monkeypatch.setattr("_engine.archive.scout.PATIENCE", 0.3)
     assert of_an_increment(config) == whole
     assert 5 <= taken["taken"] < 12
 

@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A second process that looks at files ahead of an increment, which then has only their names left to compare.
 
-What an unchanged file costs is a system call and a few lines of Python, which threads cannot share between processors. So
-frames of the index before go to a child process, as far as it keeps up; it says which of their lines still hold, by the
-same code as the increment itself (keeping.py). What it cannot prove is looked at again, and everything, where no child can
-be had: the outcome is the same.
+What an unchanged file costs is a system call and a few lines of Python. So frames of the index before go to a second process,
+as far as it keeps up; it says which of their lines still hold, by the same code as the increment itself (keeping.py). What it
+cannot prove is looked at again, and everything, where no such process can be had: the outcome is the same.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
 import re
 import select
-import signal
 import struct
 import sys
 import typing as t
-import warnings
 
-from ..interruption import deferred
+from .. import second_process
+from ..second_process import PATIENCE
 from ..system import open_folder, widen_pipe
-from .frames import cores
 from .index import Root
 
 if t.TYPE_CHECKING:
@@ -35,9 +31,6 @@ AHEAD = 6
 _FEW = 4
 # Frames that the child may have: the one at hand, and the next.
 _MOST = 2
-# Seconds after which a child that says nothing is given up: a file system may hang, or what it asks for the names of users.
-_PATIENCE = 60
-
 # With more lines to be looked at again, a frame is better looked at as a whole: one of so many.
 _SHARE = 4
 
@@ -100,7 +93,7 @@ class Scout:
 
     def answer(self) -> t.Optional[Proof]:
         """What came of the first frame that was taken and not asked for yet; None: it must be looked at."""
-        while not self._told and self._receive(_PATIENCE):
+        while not self._told and self._receive(PATIENCE):
             pass
         self._asked -= 1
         return self._told.pop(0) if self._told else None
@@ -112,29 +105,19 @@ class Scout:
         if self._answers >= 0:
             os.close(self._answers)
             self._answers = -1
-        if sys.platform == "linux" and child > 0:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        second_process.end(child)
 
     def _begin(self) -> None:
         self._child = -1
-        if sys.platform != "linux" or cores() < 2:
+        if sys.platform == "win32" or not second_process.is_worth_it():
             return
-        with deferred(), warnings.catch_warnings():
-            # Other threads' locks may be held for ever in the child: it uses none, and ends without any tidying up.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            theirs, self._questions = os.pipe()
-            self._answers, ours = os.pipe()
-            widen_pipe(self._questions)
-            os.set_blocking(self._questions, False)
-            try:
-                self._child = os.fork()
-            except OSError:
-                self._end_of_questions()
-            if self._child == 0:
-                _serve(theirs, ours, self._roots)
-            os.close(theirs)
-            os.close(ours)
+        theirs, self._questions = os.pipe()
+        self._answers, ours = os.pipe()
+        widen_pipe(self._questions)
+        os.set_blocking(self._questions, False)
+        self._child = second_process.begin(lambda: _serve(theirs, ours, self._roots), (theirs, ours), (theirs, ours))
+        if self._child < 0:
+            self._end_of_questions()
 
     def _end_of_questions(self) -> None:
         if self._questions >= 0:
@@ -164,7 +147,7 @@ class Scout:
 def _write(fd: int, data: bytes) -> None:
     view = memoryview(_SIZE.pack(len(data)) + data)
     while view:
-        if not select.select([], [fd], [], _PATIENCE)[1]:
+        if not select.select([], [fd], [], PATIENCE)[1]:
             raise TimeoutError("nobody reads")
         view = view[os.write(fd, view) :]
 
@@ -185,24 +168,14 @@ def _read(fd: int) -> t.Optional[bytes]:
     return b"".join(parts)
 
 
-def _serve(questions: int, answers: int, roots: t.Sequence[Root]) -> t.NoReturn:
+def _serve(questions: int, answers: int, roots: t.Sequence[Root]) -> None:
     """The child: look at what is asked until nobody asks any more."""
-    try:
-        # It must die with its parent, and hold nothing that the parent had open: a lock above all.
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-        for fd in map(int, os.listdir("/proc/self/fd")):
-            if fd not in (questions, answers):
-                with contextlib.suppress(OSError):  # that of the listing itself
-                    os.close(fd)
-        look = _Look(roots)
-        while True:
-            lines = _read(questions)
-            if lines is None:
-                break
-            _write(answers, json.dumps(look.look(lines.decode("utf-8"))).encode("ascii"))
-    finally:
-        os._exit(0)
+    look = _Look(roots)
+    while True:
+        lines = _read(questions)
+        if lines is None:
+            break
+        _write(answers, json.dumps(look.look(lines.decode("utf-8"))).encode("ascii"))
 
 
 class _Look:

@@ -7,6 +7,8 @@ Only what succeeds goes this way. Whatever is wrong with a file, nothing of it i
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +16,7 @@ import stat
 import typing as t
 from hashlib import sha256
 
+from ..interruption import checkpoint, uninterrupted
 from ..system import give_owner
 from ..system.folder import Folder
 from .listing import FILE
@@ -21,32 +24,131 @@ from .metadata import Permissions
 
 if t.TYPE_CHECKING:
     from ..archive.reader import ComponentReader
+    from .compare import Frame
     from .listing import PlainFile
+    from .second_writer import SecondWriter
 
+# With fewer files altogether a second process is not worth beginning, ...
+_MANY = 500
+# ... and with fewer at once it is not worth asking.
+_FEW = 4
+
+Told = t.Callable[[int], None]
 #: Mode, user and group.
 Owner = t.Tuple[int, int, int]
 
 _NOTHING = memoryview(b"")
 
 
-class PlainFiles:
-    """Makes files of ``component``, as far as ``permissions`` gives them all that they are to have."""
+class _Waiting(t.NamedTuple):
+    """Files that the second process makes in ``folder``; or, with ``do``, what is to be done after those before it."""
 
-    def __init__(self, component: ComponentReader, permissions: Permissions) -> None:
+    frame: Frame
+    folder: Folder
+    files: t.Sequence[PlainFile] = ()
+    progress: Told = lambda _: None
+    do: t.Optional[t.Callable[[Folder], None]] = None
+
+
+class PlainFiles:
+    """Makes files of ``component``, some of them by a second process, so that they are there when settle() has returned.
+
+    ``permissions`` gives them what they are to have; ``otherwise`` makes one, in the frame and the folder at hand, the long way.
+    """
+
+    def __init__(
+        self, component: ComponentReader, permissions: Permissions, otherwise: t.Callable[[Frame, Folder, PlainFile, Told], None]
+    ) -> None:  # fmt: skip
         self._component = component
         self._owners = _Owners(permissions)
+        self._otherwise = otherwise
+        self._count = 0
+        self._second: t.Optional[SecondWriter] = None
+        #: What the second process has, and what is to be done after it.
+        self._waiting: t.Deque[_Waiting] = collections.deque()
 
-    def write(self, folder: Folder, files: t.Sequence[PlainFile], progress: t.Callable[[int], None]) -> int:
-        """Make files in ``folder``, as many as can be made so; return how many. Raises IntegrityError."""
-        done = 0
-        for run, place in _runs(files):
-            data = memoryview(b"") if place is None else memoryview(self._component.frame(place[0], int(place[1])))
-            count, size = make_files(folder, run, self._owners, data)
+    def write(self, frame: Frame, files: t.Sequence[PlainFile], progress: Told) -> None:
+        """Make files in the folder that ``frame`` has made. Raises OSError, IntegrityError, RestoreError."""
+        folder = t.cast(Folder, frame.made)
+        self._count += len(files)
+        if self._second is None and self._count > _MANY:
+            from .second_writer import SecondWriter
+
+            with uninterrupted():  # or it would stay behind
+                self._second = SecondWriter()
+            checkpoint()
+        for run in _runs(files):
+            self._take_answers()
+            second = self._second if len(run) >= _FEW else None
+            if second is not None and second.offer(folder, run, self._owners, self._data(run)):
+                self._waiting.append(_Waiting(frame, folder.folder(b"."), run, progress))
+            else:
+                self._make(frame, folder, run, progress)
+
+    def then(self, frame: Frame, do: t.Callable[[Folder], None]) -> None:
+        """Call ``do`` with the folder that ``frame`` has made as soon as the files in it are there."""
+        folder = t.cast(Folder, frame.made)
+        if any(waiting.frame is frame for waiting in self._waiting):
+            self._waiting.append(_Waiting(frame, folder.folder(b"."), do=do))
+        else:
+            do(folder)
+
+    def settle(self) -> None:
+        """Wait until all files are there."""
+        self._take_answers(len(self._waiting))
+
+    def close(self) -> None:
+        """End the second process. What it was doing is left undone."""
+        if self._second is not None:
+            self._second.close()
+        while self._waiting:
+            self._waiting.popleft().folder.close()
+
+    def _take_answers(self, least: int = 0) -> None:
+        """Go on with what was waiting: at least so many, and all that need not wait any more."""
+        second = self._second
+        while self._waiting and second is not None:
+            waiting = self._waiting[0]
+            if waiting.do is None and least <= 0 and not second.has_answer():
+                return
+            least -= 1
+            self._waiting.popleft()
+            try:
+                if waiting.do is not None:
+                    waiting.do(waiting.folder)
+                else:
+                    self._finish(waiting, second.answer())
+            finally:
+                waiting.folder.close()
+
+    def _finish(self, waiting: _Waiting, answer: t.Optional[t.Tuple[int, int]]) -> None:
+        frame, folder, files, progress, _do = waiting
+        if answer is None:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):
+                    folder.remove(file[1].encode("utf-8"))
+        count, size = answer or (0, 0)
+        progress(size)
+        if count < len(files):
+            if answer is not None:
+                self._otherwise(frame, folder, files[count], progress)
+                count += 1
+            self._make(frame, folder, files[count:], progress)
+
+    def _make(self, frame: Frame, folder: Folder, files: t.Sequence[PlainFile], progress: Told) -> None:
+        while files:
+            count, size = make_files(folder, files, self._owners, self._data(files))
             progress(size)
-            done += count
-            if count < len(run):
-                break
-        return done
+            if count < len(files):
+                self._otherwise(frame, folder, files[count], progress)
+            files = files[count + 1 :]
+
+    def _data(self, run: t.Iterable[PlainFile]) -> memoryview:
+        """The frame that the files of a run lie in."""
+        for _folder, _name, _owner, _size, _mtime, backup, frame, _offset, _stored, _sha256 in run:
+            if backup is not None and frame is not None:
+                return memoryview(self._component.frame(backup, int(frame)))
+        return _NOTHING
 
 
 class _Owners(t.Dict[str, t.Optional[Owner]]):
@@ -62,20 +164,18 @@ class _Owners(t.Dict[str, t.Optional[Owner]]):
         return owner
 
 
-def _runs(
-    files: t.Sequence[PlainFile],
-) -> t.Iterator[t.Tuple[t.Sequence[PlainFile], t.Optional[t.Tuple[str, str]]]]:
-    """Neighbours whose bytes lie in the same frame, and the backup and the number of that; None when they have no bytes."""
+def _runs(files: t.Sequence[PlainFile]) -> t.Iterator[t.Sequence[PlainFile]]:
+    """Neighbours whose bytes lie in the same frame."""
     begin = 0
     here: t.Optional[t.Tuple[str, str]] = None
     for number, (_folder, _name, _owner, _size, _mtime, backup, frame, _offset, _stored, _sha256) in enumerate(files):
         if backup is None or frame is None:
             continue
         if here is not None and here != (backup, frame):
-            yield files[begin:number], here
+            yield files[begin:number]
             begin = number
         here = backup, frame
-    yield files[begin:], here
+    yield files[begin:]
 
 
 def make_files(

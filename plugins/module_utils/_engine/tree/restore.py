@@ -7,6 +7,7 @@ Without root, what only root may give (owners, devices) is left out and told; no
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 import typing as t
@@ -34,7 +35,7 @@ from .compare import (
     Holder,
     Step,
 )  # fmt: skip
-from .listing import FILE, LINK, Listing, stored_size
+from .listing import FILE, LINK, Listing, PlainFile, stored_size
 from .metadata import Metadata, Permissions
 from .plain_files import PlainFiles
 from .staging import Staging, recover
@@ -78,7 +79,7 @@ class TreeRestore:
         self._rules = rules
         self._permissions = Permissions(target.set_ids, target.devices)
         self._writer = EntryWriter(self._permissions)
-        self._plain = PlainFiles(component, self._permissions)
+        self._plain = PlainFiles(component, self._permissions, self._make_file)
         self._comparison = Comparison(component, target, self._permissions, rules, self._recover)
         self._counts = _Counts(self._permissions)
         self.plan = self._counts.plan
@@ -92,6 +93,8 @@ class TreeRestore:
         for step in self._comparison.steps():
             self._stage(step, progress)
             self._counts.add(step)
+        self._plain.settle()
+        self._plain.close()
         for staging in self._stagings.values():
             staging.seal()
 
@@ -105,6 +108,7 @@ class TreeRestore:
         return notices
 
     def undo(self) -> None:
+        self._plain.close()
         problems = []
         for staging in reversed(list(self._stagings.values())):
             try:
@@ -115,6 +119,7 @@ class TreeRestore:
             raise RestoreError("\n".join(problems))
 
     def finish(self) -> None:
+        self._plain.close()
         for staging in self._stagings.values():
             staging.finish()
         self._comparison.close()
@@ -126,15 +131,14 @@ class TreeRestore:
         try:
             self._take(step, progress)
         except OSError as error:
-            place = printable(step.frame.place(step.name))
-            raise RestoreError("%s: cannot be restored: %s" % (place, error.strerror or error)) from error
+            raise _failed(step.frame, step.name, error) from error
 
     def _take(self, step: Step, progress: t.Callable[[int], None]) -> None:
         what, frame = step.what, step.frame
         if what in (CREATE, REPLACE):
             self._make(step, progress)
         elif what == CREATE_FILES:
-            self._make_files(step, progress)
+            self._plain.write(frame, step.files, progress)
         elif what == LEAVE:
             self._leave(frame)
         elif what == SAME:
@@ -166,14 +170,13 @@ class TreeRestore:
             entry, path = step.entry, t.cast(bytes, step.path)
             self._writer.write(folder, name, path, entry, self._component.read(entry), progress)
 
-    def _make_files(self, step: Step, progress: t.Callable[[int], None]) -> None:
-        frame, files = step.frame, step.files
-        while files:
-            done = self._plain.write(t.cast(Folder, frame.made), files, progress)
-            if done < len(files):
-                path, entry = Listing.as_entry(files[done])
-                self._stage(Step(CREATE, frame, os.path.basename(path), path, entry, None), progress)
-            files = files[done + 1 :]
+    def _make_file(self, frame: Frame, folder: Folder, file: PlainFile, progress: t.Callable[[int], None]) -> None:
+        path, entry = Listing.as_entry(file)
+        name = os.path.basename(path)
+        try:
+            self._writer.write(folder, name, path, entry, self._component.read(entry), progress)
+        except OSError as error:
+            raise _failed(frame, name, error) from error
 
     @staticmethod
     def _make_folder(folder: Folder, name: bytes, on_the_way: bool) -> Folder:
@@ -187,6 +190,7 @@ class TreeRestore:
 
     def _link(self, step: Step, folder: Folder, name: bytes) -> bool:
         """Make a hard link to the entry's file; False when it must become a file of its own."""
+        self._plain.settle()  # its file may be one of those
         target = entry_target(step.entry)
         if not self._comparison.selection.means(target, False):
             first = self._first_links.setdefault(target, t.cast(bytes, step.path))
@@ -233,7 +237,7 @@ class TreeRestore:
     def _leave(self, frame: Frame) -> None:
         """A folder is complete: give it what it is to have, now or, if it stays, after all swaps in it."""
         if frame.made is not None:
-            self._dress(frame)
+            self._plain.then(frame, functools.partial(self._dress, frame))
             return
         if frame.live is None or frame.info is None:
             return
@@ -247,8 +251,7 @@ class TreeRestore:
             new = self._permissions.metadata(frame.entry, None if agrees else frame.path)
         self._staging(frame).note_set(frame.rel, was, new)
 
-    def _dress(self, frame: Frame) -> None:
-        folder = t.cast(Folder, frame.made)
+    def _dress(self, frame: Frame, folder: Folder) -> None:
         if frame.entry is None:
             os.chmod(folder.handle, _PLAIN_FOLDER)
         else:
@@ -351,6 +354,10 @@ class _Counts:
     def _list(self, paths: t.List[str], step: Step) -> None:
         if len(paths) < RestorePlan.LIMIT:
             paths.append(printable(step.frame.place(b"" if step.what == ENTER else step.name)))
+
+
+def _failed(frame: Frame, name: bytes, error: OSError) -> RestoreError:
+    return RestoreError("%s: cannot be restored: %s" % (printable(frame.place(name)), error.strerror or error))
 
 
 def _staged(staging: Staging, path: bytes) -> t.Optional[t.Tuple[Folder, bytes]]:
