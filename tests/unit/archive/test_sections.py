@@ -31,13 +31,19 @@ class CountingStore(LocalStore):
         return super().open(key, offset, size)
 
 
-def write(folder, sections, algorithm="none"):
-    """Store ``sections`` (path, type, bytes) as one component."""
+def begin(folder, algorithm="none"):
+    """A store in ``folder``, and what writes a component there."""
     store = CountingStore("disk", {"path": str(folder)})
     writer = ComponentWriter(
         "db", "sqlite", ID, "tar", Compression(algorithm, 1 if algorithm != "none" else 0),
         Sealer(Delivery([store], "web/app/" + ID), None),
     )  # fmt: skip
+    return store, writer
+
+
+def write(folder, sections, algorithm="none"):
+    """Store ``sections`` (path, type, bytes) as one component."""
+    store, writer = begin(folder, algorithm)
     try:
         stream = writer.stream(b"db.sql", ".sql")
         for path, kind, data in sections:
@@ -111,11 +117,29 @@ def test_two_of_a_name_or_a_strange_kind_are_refused(tmp_path, sections):
         write(tmp_path, sections)
 
 
+@pytest.mark.parametrize("size", [0, 1, FRAME, FRAME + 1, 2 * FRAME])
+def test_a_stream_is_read_to_its_end(tmp_path, size):
+    data = random.Random(size).randbytes(size)
+    left, told = memoryview(data), []
+
+    def readinto(view):
+        """Gives less than it could, as pipes do."""
+        nonlocal left
+        part, left = left[: min(len(view), 100_003)], left[min(len(view), 100_003) :]
+        view[: len(part)] = part
+        return len(part)
+
+    store, writer = begin(tmp_path)
+    writer.stream(b"db.sql", ".sql").write_all(readinto, told.append)
+    component = writer.finish({}, {})
+    assert (component.bytes, sum(told)) == (size, size)
+    reader = ComponentReader(Catalog(store, "web/app"), ID, component)
+    assert b"".join(bytes(part) for entry in reader.entries() for part in reader.read(entry)) == data
+    assert problems(reader) == []
+
+
 def test_bytes_before_the_first_section_are_refused(tmp_path):
-    store = LocalStore("disk", {"path": str(tmp_path)})
-    writer = ComponentWriter(
-        "db", "sqlite", ID, "tar", Compression("none", 0), Sealer(Delivery([store], "web/app/" + ID), None)
-    )  # fmt: skip
+    _store, writer = begin(tmp_path)
     stream = writer.stream(b"db.sql", ".sql")
     stream.write(b"x")
     with pytest.raises(ValueError, match="before the first section"):

@@ -27,11 +27,7 @@ def copy(frames: FrameWriter, fd: int, size: int, update: Update) -> t.Tuple[int
     """
     left, error = size, None
     while left:
-        pos = frames.pos
-        if pos == len(frames.view):
-            frames.cut()
-            pos = 0
-        view = frames.view[pos : pos + left]
+        view = frames.space(left)
         try:
             count = read_into(fd, view)
         except OSError as problem:
@@ -41,7 +37,7 @@ def copy(frames: FrameWriter, fd: int, size: int, update: Update) -> t.Tuple[int
         if not count:
             break
         update(view if count == len(view) else view[:count])
-        frames.pos = pos + count
+        frames.pos += count
         left -= count
     if left:
         zeros(frames, left, update)

@@ -116,6 +116,12 @@ class FrameWriter:
             self.pos += count
             rest = rest[count:]
 
+    def space(self, most: int) -> memoryview:
+        """Where the next bytes go, ``most`` of them or less; how many came is to be added to ``pos``."""
+        if self.pos == self._size:
+            self.cut()
+        return self.view[self.pos : self.pos + most]
+
     def cut(self) -> None:
         """End the frame, if anything is in it, and hand it on."""
         if self.pos > self._start:

@@ -10,6 +10,9 @@ from .entry import text_field
 from .frames import GROUP, FrameWriter
 from .index import IndexWriter, sort_key
 
+# So much is read at once: it is still in a core's own cache when it is hashed.
+_RUN = 1 << 18
+
 #: What a section can be: the rows of a table, the documents of a collection, anything else.
 SECTION_TYPES = ("table", "collection", "section")
 
@@ -63,6 +66,18 @@ class StreamWriter:
         self._digest.update(data)
         self._frames.write(data)
         self.bytes += len(data)
+
+    def write_all(self, readinto: t.Callable[[memoryview], t.Optional[int]], progress: t.Callable[[int], None]) -> None:
+        """Take what ``readinto`` gives until that is nothing: it reads right into the frame that is being filled."""
+        while True:
+            view = self._frames.space(_RUN)
+            count = readinto(view)
+            if not count:
+                return
+            self._digest.update(view[:count])
+            self._frames.pos += count
+            self.bytes += count
+            progress(count)
 
     def close(self) -> None:
         self._end_entry()

@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
     from ..archive.component import ComponentWriter
     from ..archive.reader import ComponentReader
 
-_READ = 1 << 20
 _ENDING = re.compile(r"[a-z][a-z0-9_-]{0,15}\Z")
 
 # What the names of a component's other objects end with.
@@ -107,14 +106,8 @@ class CommandSource(Source):
         connection = connect(options, self.spool)
         try:
             stream = component.stream(component.name.encode("ascii"), "." + options["ending"])
-            buffer = memoryview(bytearray(_READ))
             with connection.output(options["command"], env=_environment(options), timeout=options["timeout"]) as running:
-                while True:
-                    count = running.readinto(buffer)
-                    if not count:
-                        break
-                    stream.write(buffer[:count])
-                    progress(count)
+                stream.write_all(running.readinto, progress)
                 finished = running.finish("source %s" % self.name)
         finally:
             connection.close()

@@ -26,8 +26,6 @@ if t.TYPE_CHECKING:
     from ..sqlite.checking import Findings
     from ..sqlite.copying import Copy
 
-_READ = 1 << 20
-
 #: Seconds. Many applications give up on a lock after five (the default of Python's sqlite3 module among them).
 _LONG_BLOCK = 5
 
@@ -160,14 +158,8 @@ class SqliteSource(Source):
 
 def _store(path: str, component: ComponentWriter, progress: t.Callable[[int], None]) -> None:
     stream = component.stream(component.name.encode("ascii") + b".sqlite", ".sqlite")
-    buffer = memoryview(bytearray(_READ))
     with open(path, "rb", buffering=0) as file:
-        while True:
-            count = file.readinto(buffer)
-            if not count:
-                return
-            stream.write(buffer[:count])
-            progress(count)
+        stream.write_all(file.readinto, progress)
 
 
 def _facts(path: str, info: os.stat_result, copy: Copy, findings: Findings) -> t.Dict[str, t.Any]:
