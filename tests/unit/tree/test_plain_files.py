@@ -65,7 +65,7 @@ def small_files(tree: Path, rng: random.Random) -> None:
         folder.mkdir(parents=True)
         for name in rng.sample(NAMES, 9):
             path = folder / name
-            path.write_bytes(rng.randbytes(rng.choice([0, 1, 511, 512, 513, 3000, 99_999, 100_000, 200_000])))
+            path.write_bytes(rng.randbytes(rng.choice([0, 1, 511, 512, 513, 3000, 99_999, 300_000, 999_999, 1_000_000])))
             if os.geteuid() == 0:
                 os.chown(path, *rng.choice([(0, 0), (1000, 1000), (3_000_000_000, 7)]))
             path.chmod(rng.choice([0o644, 0o600, 0o444, 0o000, 0o755, 0o777]))

@@ -27,6 +27,9 @@ if t.TYPE_CHECKING:
 #: Reads ``size`` bytes of a volume from ``offset`` on.
 Fetch = t.Callable[[str, int, int], bytes]
 
+# So many bytes are hashed while whoever asked for them uses them.
+_MUCH = 256 << 10
+
 # Backups whose frames are kept decoded ahead at the same time.
 _OPEN_BACKUPS = 4
 
@@ -274,6 +277,7 @@ class ComponentReader:
         self._index = IndexReader(name, _ranges(catalog, backup_id, name), component.index.table, index_codec)
         #: By whether they are deltas and the id of the backup that holds them, the last used last.
         self._frames: t.Dict[t.Tuple[bool, str], FrameReader] = {}
+        self._hasher: t.Optional[ThreadPoolExecutor] = None
 
     @property
     def facts(self) -> t.Dict[str, t.Any]:
@@ -323,8 +327,13 @@ class ComponentReader:
             yield from self._read_sparse(entry, digest.update)
         elif stored_place(entry)[1]:
             for data in self._raw(entry):
-                digest.update(data)
-                yield data
+                if len(data) < _MUCH:
+                    digest.update(data)
+                    yield data
+                else:
+                    hashed = self._in_its_thread(digest.update, data)
+                    yield data
+                    hashed.result()
         if "sha256" in entry and digest.hexdigest() != entry["sha256"]:
             volumes = [v.name for v in self.component.all_volumes]
             raise IntegrityError(
@@ -341,6 +350,14 @@ class ComponentReader:
         for frames in self._frames.values():
             frames.close()
         self._frames.clear()
+        if self._hasher is not None:
+            self._hasher.shutdown()
+            self._hasher = None
+
+    def _in_its_thread(self, update: t.Callable[[memoryview], None], data: memoryview) -> Future[None]:
+        if self._hasher is None:
+            self._hasher = ThreadPoolExecutor(1, "hash")
+        return self._hasher.submit(update, data)
 
     def frame(self, backup_id: str, number: int) -> t.Union[bytes, memoryview]:
         """The raw bytes of a whole frame of this component in a backup; entries are read in the order of their bytes."""

@@ -31,8 +31,8 @@ _LAST_ID, _LAST_DEVICE = 0xFFFFFFFE, 0xFFFFF
 _TEXT = r'[^"\\\x00-\x1f]*'
 _PLAIN = re.compile(
     r'\{"path":"(TEXT)/([^"\\/\x00-\x1f]+)","type":"file",("mode":"[0-7]{4}","uid":\d{1,9},"gid":\d{1,9}'
-    r'(?:,"user":"TEXT")?(?:,"group":"TEXT")?),"size":(\d{1,5}),"mtime":(-?\d{1,19}),"ctime":-?\d+,"dev":\d+,"ino":\d+'
-    r'(?:,"bytes":\["(TEXT)",(\d{1,9}),(\d{1,9}),(\d{1,5})\])?,"sha256":"([0-9a-f]{64})"(?:,"young":true)?\}\n'.replace(
+    r'(?:,"user":"TEXT")?(?:,"group":"TEXT")?),"size":(\d{1,6}),"mtime":(-?\d{1,19}),"ctime":-?\d+,"dev":\d+,"ino":\d+'
+    r'(?:,"bytes":\["(TEXT)",(\d{1,9}),(\d{1,9}),(\d{1,6})\])?,"sha256":"([0-9a-f]{64})"(?:,"young":true)?\}\n'.replace(
         "TEXT", _TEXT
     ),
     re.ASCII,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import errno
 import json
 import os
 import stat
@@ -17,6 +16,7 @@ import typing as t
 from hashlib import sha256
 
 from ..interruption import checkpoint, uninterrupted
+from ..private import write_all
 from ..system import give_owner
 from ..system.folder import Folder
 from .listing import FILE
@@ -30,8 +30,10 @@ if t.TYPE_CHECKING:
 
 # With fewer files altogether a second process is not worth beginning, ...
 _MANY = 500
-# ... and with fewer at once it is not worth asking.
-_FEW = 4
+# ... and with fewer files and bytes at once it is not worth asking.
+_FEW, _LITTLE = 4, 64 << 10
+#: So many bytes are made at once, at most: more than the largest plain file has.
+ENOUGH = 1 << 20
 
 Told = t.Callable[[int], None]
 #: Mode, user and group.
@@ -79,7 +81,7 @@ class PlainFiles:
             checkpoint()
         for run in _runs(files):
             self._take_answers()
-            second = self._second if len(run) >= _FEW else None
+            second = self._second if len(run) >= _FEW or sum(int(file[3]) for file in run) >= _LITTLE else None
             if second is not None and second.offer(folder, run, self._owners, self._data(run)):
                 self._waiting.append(_Waiting(frame, folder.folder(b"."), run, progress))
             else:
@@ -165,16 +167,18 @@ class _Owners(t.Dict[str, t.Optional[Owner]]):
 
 
 def _runs(files: t.Sequence[PlainFile]) -> t.Iterator[t.Sequence[PlainFile]]:
-    """Neighbours whose bytes lie in the same frame."""
-    begin = 0
+    """Neighbours whose bytes lie near to each other in the same frame."""
+    begin = least = 0
     here: t.Optional[t.Tuple[str, str]] = None
-    for number, (_folder, _name, _owner, _size, _mtime, backup, frame, _offset, _stored, _sha256) in enumerate(files):
-        if backup is None or frame is None:
+    for number, (_folder, _name, _owner, size, _mtime, backup, frame, offset, _stored, _sha256) in enumerate(files):
+        if backup is None or frame is None or offset is None:
             continue
-        if here is not None and here != (backup, frame):
+        start = int(offset)
+        if here is not None and (here != (backup, frame) or not least <= start <= least + ENOUGH - int(size)):
             yield files[begin:number]
-            begin = number
-        here = backup, frame
+            begin, here = number, None
+        if here is None:
+            here, least = (backup, frame), start
     yield files[begin:]
 
 
@@ -185,7 +189,7 @@ def make_files(
 
     ``data`` is the frame that they lie in, from ``begin`` on.
     """
-    create, write, utime, close = folder.create, os.write, os.utime, os.close
+    create, write, utime, close = folder.create, write_all, os.utime, os.close
     #: What a new file has, by the mode that it was asked for with: the umask has its say.
     born: t.Dict[int, Owner] = {}
     count = total = 0
@@ -205,8 +209,8 @@ def make_files(
         except OSError:
             break  # whoever tries it again tells why
         try:
-            if size and write(fd, content) != size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if size:
+                write(fd, content)
             if mode not in born:
                 info = os.fstat(fd)
                 born[mode] = stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid

@@ -19,14 +19,15 @@ import typing as t
 from .. import second_process
 from ..second_process import PATIENCE
 from ..system.folder import Folder
-from .plain_files import Owner, make_files
+from .plain_files import ENOUGH, Owner, make_files
 
 if t.TYPE_CHECKING:
     from .listing import PlainFile
 
 # Runs of files that the child may have: so many that it never waits for the next.
 _SLOTS = 8
-_SLOT = 1 << 20
+# What a run may have, and its description.
+_SLOT = ENOUGH + (256 << 10)
 
 # Slot, size of the description, where in their frame the bytes begin, how many there are.
 _QUESTION = struct.Struct("=IIQI")
