@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from fault_proxy import FaultProxy
 from ssh_servers import Sshd
 
 from _engine.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
@@ -103,6 +104,21 @@ def test_a_server_that_is_restarted_meanwhile(server, connection):
     put(store, "web1/two", b"2")
     assert get(store, "web1/two") == b"2"
     assert store.leftover_bytes("web1") == 0
+
+
+def test_a_connection_whose_loss_nobody_noticed_yet_is_made_anew(server, monkeypatch):
+    """paramiko's own thread learns of it a moment after the channels do."""
+    paramiko = pytest.importorskip("paramiko")
+    with FaultProxy(("127.0.0.1", server.port)) as proxy:
+        store = opened(server, host=proxy.address[0], port=proxy.address[1], host_key=server.host_key)
+        upload = store.put("web1/data")
+        upload.write(bytes(1 << 20))
+        proxy.cut_all()
+        late, real = [True], paramiko.Transport.is_active
+        monkeypatch.setattr(paramiko.Transport, "is_active", lambda transport: late.pop() if late else real(transport))
+        upload.abort()
+    assert not late
+    assert list((server.data / "store" / "web1").iterdir()) == []
 
 
 def test_a_host_key_that_is_none(server):

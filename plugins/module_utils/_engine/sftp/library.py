@@ -39,8 +39,9 @@ class Transport:
         """A new channel on which the server speaks SFTP. Raises FleetBackupError."""
         paramiko = _paramiko(self._account)
         with self._connecting:
-            transport = self._client.get_transport() if self._client else None
-            if transport is None or not transport.is_active():
+            transport: t.Any = self._client.get_transport() if self._client else None
+            known = transport is not None and transport.is_active()
+            if not known:
                 self._connect(paramiko)
                 transport = self._client.get_transport()
         # paramiko waits for the answer to the last of these for ever.
@@ -55,6 +56,10 @@ class Transport:
                 # One connection allows a server's number of sessions; another one may.
                 self.doubt(transport)
                 raise self._unavailable(error) from None
+            if known:
+                # It was lost, which its thread had not noticed yet.
+                self.doubt(transport)
+                return self.open()
             # A connection that was lost says the same as a server without SFTP, and ends a moment later.
             transport.join(_MOMENT)
             if not transport.is_active():
