@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import jobs
@@ -183,6 +184,41 @@ def test_the_password_is_nowhere(tmp_path, server):
     server.sql("DROP DATABASE copy")
     assert canary.saw("pg_dump") and canary.saw("psql")
     assert canary.found(tmp_path, *(json.dumps(result.to_dict()) for result in results)) == []
+
+
+@pytest.mark.parametrize("terminate", ["false", "true"])
+def test_a_server_that_tidies_up_meanwhile_is_no_user_of_the_database(tmp_path, server, terminate):
+    """A worker of autovacuum, which only a superuser may end, and which the server ends by itself where it is in the way."""
+    server.sql("CREATE ROLE owner LOGIN CREATEDB PASSWORD 'x'; CREATE DATABASE tidied OWNER owner TEMPLATE template0")
+    tidying = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'tidied' AND backend_type = 'autovacuum worker'"
+    try:
+        config = jobs.configure(
+            tmp_path,
+            {"name": "db", "postgresql": server.tcp(user="owner", password="x", databases=["tidied"], globals=False)},
+        )
+        server.sql(
+            "SET ROLE owner; CREATE TABLE t WITH (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0,"
+            " autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_cost_delay = 100)"
+            " AS SELECT n FROM generate_series(1, 100000) n; UPDATE t SET n = 0 WHERE n = 7",
+            "tidied",
+        )
+        jobs.take(config)
+        server.sql("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        server.sql("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 60
+        while server.sql(tidying) == "0":
+            assert time.monotonic() < deadline, "no worker of autovacuum comes"
+            time.sleep(0.1)
+        options = {"terminate_connections": terminate}
+        result = restore(config, "app", RestoreRequest(confirm=True, safety_backup=False, options=options))
+        assert result.error is None, result.error
+        assert server.sql("SELECT count(*) FROM t WHERE n = 0", "tidied") == "1"
+        assert server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'tidied%'") == "1"
+    finally:
+        server.sql("ALTER SYSTEM RESET autovacuum_naptime")
+        server.sql("SELECT pg_reload_conf()")
+        server.sql("DROP DATABASE tidied WITH (FORCE)")
+        server.sql("DROP ROLE owner")
 
 
 def test_a_disk_that_is_full(tmp_path, server, small_disk):

@@ -211,10 +211,7 @@ class _Database:
             if self._options["terminate_connections"]:
                 self._closed = True
                 self._run("ALTER DATABASE %s ALLOW_CONNECTIONS false;" % quoted(self._name), self._name)
-                self._run(
-                    "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = %s;" % literal(self._name),
-                    self._name,
-                )
+                self._run(_end_sessions(self._name), self._name)
             steps.append("ALTER DATABASE %s RENAME TO %s;" % (quoted(self._name), quoted(self._old)))
         steps.append("ALTER DATABASE %s RENAME TO %s;" % (quoted(self._new), quoted(self._name)))
         # Both names change in one transaction.
@@ -226,7 +223,7 @@ class _Database:
         if self._swapped:
             steps = [
                 "ALTER DATABASE %s ALLOW_CONNECTIONS false;" % quoted(self._name),
-                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = %s;" % literal(self._name),
+                _end_sessions(self._name),
                 "BEGIN;",
                 "ALTER DATABASE %s RENAME TO %s;" % (quoted(self._name), quoted(self._new)),
             ]
@@ -246,11 +243,7 @@ class _Database:
                 self._run("DROP DATABASE IF EXISTS %s;" % quoted(self._old), self._name)
         elif self._made:
             # Sessions of ours that were cut off may not have ended yet.
-            self._run(
-                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = %s;\nDROP DATABASE IF EXISTS %s;"
-                % (literal(self._new), quoted(self._new)),
-                self._name,
-            )
+            self._run("%s\nDROP DATABASE IF EXISTS %s;" % (_end_sessions(self._new), quoted(self._new)), self._name)
         self._made = False
 
     def _run(self, sql: str, about: str) -> bytes:
@@ -266,7 +259,7 @@ class _Database:
             return
         users = self._client.query(
             "SELECT json_agg(DISTINCT coalesce(usename, '?') || coalesce(' (' || nullif(application_name, '') || ')', ''))"
-            " FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()" % literal(self._name),
+            " %s AND pid <> pg_backend_pid()" % _sessions(self._name),
             "template1" if self._client.maintenance == self._name else None,
             RestoreError,
         )
@@ -359,6 +352,16 @@ def _renames(options: t.Mapping[str, t.Any], parts: t.Sequence[Part]) -> t.Dict[
         if len(name.encode("utf-8")) > _LONGEST_NAME:
             raise RestoreError("restore_as: %r is longer than PostgreSQL allows" % name)
     return result
+
+
+def _sessions(name: str) -> str:
+    """The sessions of anybody in a database. A worker of autovacuum is nobody's: the server ends it where it is in the way, and
+    only a superuser may."""
+    return "FROM pg_stat_activity WHERE datname = %s AND usesysid IS NOT NULL" % literal(name)
+
+
+def _end_sessions(name: str) -> str:
+    return "SELECT pg_terminate_backend(pid, 30000) %s;" % _sessions(name)
 
 
 def _beside(name: str, ending: str) -> str:
