@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import resource
 import signal
 
 import jobs
@@ -178,3 +180,16 @@ def test_a_scout_holds_nothing_open_and_is_waited_for(tmp_path):
         scout.close()
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_a_process_with_more_descriptors_than_select_takes(tmp_path, roots, monkeypatch, taken):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1200:
+        pytest.skip("RLIMIT_NOFILE allows no descriptor beyond 1023: ulimit -n 4096")
+    config = configure(tmp_path, roots)
+    jobs.take(config)
+    with contextlib.ExitStack() as opened:
+        while opened.enter_context(open(os.devnull)).fileno() < 1024:
+            pass
+        found = of_an_increment(config)
+    assert taken["proven"] > 1
+    assert found == without_scout(config, monkeypatch)

@@ -12,12 +12,12 @@ import itertools
 import json
 import os
 import re
-import select
 import struct
 import sys
 import typing as t
 
 from .. import second_process
+from ..readiness import is_readable, is_writable
 from ..second_process import PATIENCE
 from ..system import open_folder, widen_pipe
 from .index import Root
@@ -128,7 +128,7 @@ class Scout:
         """Read more of the answers; False when there is none within so many seconds."""
         if self._answers < 0:
             return False
-        if not select.select([self._answers], [], [], patience)[0]:
+        if not is_readable(self._answers, patience):
             if patience:
                 self.close()
             return False
@@ -147,7 +147,7 @@ class Scout:
 def _write(fd: int, data: bytes) -> None:
     view = memoryview(_SIZE.pack(len(data)) + data)
     while view:
-        if not select.select([], [fd], [], PATIENCE)[1]:
+        if not is_writable(fd, PATIENCE):
             raise TimeoutError("nobody reads")
         view = view[os.write(fd, view) :]
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import select
 import subprocess
 import sys
 import typing as t
 
 from ..errors import SourceError
 from ..interruption import checkpoint, uninterrupted
+from ..readiness import is_readable
 from .daemon import Daemon
 
 STOP, PAUSE, LEAVE = "stop", "pause", "leave"
@@ -142,7 +142,7 @@ class Hold:
                 )
             self._write("%s\n%s\n" % (json.dumps(code), json.dumps(plan)))
             output = t.cast(t.IO[bytes], self._watchdog.stdout)
-            ready = select.select([output], [], [], _START_SECONDS)[0] and output.readline() == b"ready\n"
+            ready = is_readable(output, _START_SECONDS) and output.readline() == b"ready\n"
         except OSError as error:
             raise SourceError("%s; nothing was stopped: %s" % (_NO_WATCHDOG, error)) from None
         if not ready:
