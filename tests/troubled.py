@@ -8,7 +8,7 @@ import typing as t
 from pathlib import Path
 
 from _engine.errors import FleetBackupError, StoreUnavailableError
-from _engine.stores import Readable, Store, StoredObject, Upload
+from _engine.stores import Meant, Readable, Store, StoredObject, Upload, whatever
 from _engine.stores.local import LocalStore
 
 
@@ -44,9 +44,9 @@ class Troubled(LocalStore):
         self.calls.append("delete")
         super().delete(key)
 
-    def remove_leftovers(self, folder: str) -> int:
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         self.calls.append("remove_leftovers")
-        return super().remove_leftovers(folder)
+        return super().remove_leftovers(folder, meant)
 
     def local_path(self) -> None:
         return None  # so that it counts as far away

@@ -122,6 +122,10 @@ prune:
           type: list
           elements: dict
           sample: [{id: 20261001T020000Z-full-daily-07c1, age: 4492800, bytes: 1048576, deleted: false}]
+        cut_off:
+          description: The bytes of manifests, marks and the like that a kill cut off over a week ago, removed with O(orphans).
+          type: int
+          sample: 0
 error:
   description: What went wrong. C(code) is stable.
   returned: on failure

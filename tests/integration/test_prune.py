@@ -276,6 +276,21 @@ class TestOrphans:
         assert complete(left) == IDS
         assert not run(tmp_path, retention={}, store="disk", orphans=True).changed
 
+    def test_small_objects_beside_the_backups_that_were_cut_off_go_too(self, tmp_path, stores):
+        """A manifest, a mark of a backup that is whole; not what a run of this week may be writing."""
+        folder = tmp_path / "disk" / "web1" / "shop"
+        old = ["%s.json" % self.OLD, "%s.mark-pinned.json" % IDS[0]]
+        for n, name in enumerate([*old, "%s.json" % self.YOUNG, "strange"]):
+            (folder / (".uploading-0a1b2c3%d-%s" % (n, name))).write_bytes(b"y" * 100)
+        assert run(tmp_path, retention={}, store="disk").freed == 0
+        planned = run(tmp_path, retention={}, store="disk", orphans=True, dry_run=True)
+        assert planned.changed and planned.freed == planned.stores[0].cut_off == 200 and len(list(folder.glob(".up*"))) == 4
+        result = run(tmp_path, retention={}, store="disk", orphans=True)
+        assert result.changed and result.freed == result.stores[0].cut_off == 200
+        assert [path.name[20:] for path in sorted(folder.glob(".up*"))] == ["%s.json" % self.YOUNG, "strange"]
+        assert complete(stores[0]) == IDS
+        assert not run(tmp_path, retention={}, store="disk", orphans=True).changed
+
     @pytest.mark.parametrize("name", ["%s/SHA256SUMS", "%s.json.sha256", "%s.json.sig"])
     def test_what_was_a_backup_is_none(self, tmp_path, left, name):
         put(left, "web1/shop/" + name % self.OLD, b"")

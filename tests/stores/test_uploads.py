@@ -127,7 +127,9 @@ def test_what_a_killed_process_leaves_is_found_and_removed(place, random_bytes):
     assert len(place.leftovers()) == 1
     store = place.store()
     assert keys(store, "web1/shop/id") == ["web1/shop/id/whole"]
-    assert store.leftover_bytes("web1/shop/id") > 0
+    assert store.leftover_bytes("web1/shop/id", lambda name: name == "data") == store.leftover_bytes("web1/shop/id") > 0
+    assert store.leftover_bytes("web1/shop/id", lambda name: name != "data") == 0
+    assert store.remove_leftovers("web1/shop/id", lambda name: name != "data") == 0
     assert store.leftover_bytes("web1/shop") == 0
     assert store.remove_leftovers("web1/shop") == 0
     assert len(place.leftovers()) == 1

@@ -39,6 +39,11 @@ def find_orphans(catalog: Catalog, scan: Scan, now: datetime.datetime) -> t.List
     return found
 
 
+def was_cut_off(now: datetime.datetime) -> t.Callable[[str], bool]:
+    """Whether an object beside the backups, of which only a part arrived, is of a run that cannot be under way any more."""
+    return lambda name: now - _began(name.partition(".")[0]) > LEFT_ALONE
+
+
 def outdated_failures(scan: Scan, oldest: t.Optional[str], now: datetime.datetime) -> t.List[str]:
     """The failed runs whose records may go; ``oldest``: the oldest backup that stays.
 

@@ -30,7 +30,7 @@ from ..retention import decide
 from ..side_by_side import side_by_side
 from ..state import State
 from ..telling import tell
-from .orphans import Orphan, find_orphans, outdated_failures
+from .orphans import Orphan, find_orphans, outdated_failures, was_cut_off
 from .place import open_catalog
 from .unwanted import candidate, timezone
 
@@ -55,7 +55,8 @@ class StorePruning:
     """What became of one store. ``freed`` counts bytes; in a dry run those that would be freed.
 
     ``verdicts``: newest first. ``damaged``: why each damaged backup is none; they are never removed. ``leftovers``: data of runs
-    that began over a week ago and never finished. ``forgotten``: old records of failed runs removed.
+    that began over a week ago and never finished. ``cut_off``: bytes of manifests, marks and the like that were cut off over
+    a week ago, removed with ``orphans``. ``forgotten``: old records of failed runs removed.
     ``finished``: backups whose removal an earlier prune had begun.
     """
 
@@ -64,6 +65,7 @@ class StorePruning:
     freed: int = 0
     damaged: t.Dict[str, str] = field(default_factory=dict)
     leftovers: t.List[Orphan] = field(default_factory=list)
+    cut_off: int = 0
     forgotten: int = 0
     finished: t.List[str] = field(default_factory=list)
     error: t.Optional[t.Dict[str, str]] = None
@@ -127,7 +129,7 @@ def prune(
 
 def _changed(pruning: StorePruning, planned: bool) -> bool:
     """Whether a store lost, or is planned to lose, something besides backups."""
-    return bool(pruning.forgotten or pruning.finished or any(planned or o.deleted for o in pruning.leftovers))
+    return bool(pruning.forgotten or pruning.finished or pruning.cut_off or any(planned or o.deleted for o in pruning.leftovers))
 
 
 def _prune_store(
@@ -149,17 +151,19 @@ def _prune_store(
         manifests = _decide(catalog, scan, job, now, pruning, result)
         for backup_id, why in pruning.damaged.items():
             result.warn("damaged", "store %s: %s is damaged and was left alone: %s" % (pruning.store, backup_id, why))
+        if orphans:
+            pruning.cut_off = catalog.store.leftover_bytes(catalog.folder, was_cut_off(now))
         excess = _excess(pruning, limit)
         if result.dry_run:
             pruning.freed = sum(v.bytes or 0 for v in pruning.verdicts if not v.keep)
             if orphans:
-                pruning.freed += sum(o.bytes for o in pruning.leftovers)
+                pruning.freed += sum(o.bytes for o in pruning.leftovers) + pruning.cut_off
             if excess:
                 result.warn("max-delete", excess)
             return
         _finish(catalog, scan, pruning, progress)
         if orphans:
-            _remove_orphans(catalog, pruning, progress)
+            _remove_orphans(catalog, pruning, now, progress)
         if excess:
             raise ConfirmationNeededError(excess)
         _delete(catalog, manifests, pruning, result, progress)
@@ -263,7 +267,9 @@ def _delete(
         progress.message("store %s: removed %s, %d bytes" % (pruning.store, verdict.id, verdict.bytes))
 
 
-def _remove_orphans(catalog: Catalog, pruning: StorePruning, progress: Progress) -> None:
+def _remove_orphans(catalog: Catalog, pruning: StorePruning, now: datetime.datetime, progress: Progress) -> None:
+    catalog.store.remove_leftovers(catalog.folder, was_cut_off(now))
+    pruning.freed += pruning.cut_off
     for orphan in pruning.leftovers:
         with uninterrupted():
             pruning.freed += catalog.delete_orphan(orphan.id)

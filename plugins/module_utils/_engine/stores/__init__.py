@@ -15,7 +15,20 @@ from ..options import Option
 if t.TYPE_CHECKING:
     from ..person import Person
 
+#: Told the name of an object (the last part of its key): whether it is meant.
+Meant = t.Callable[[str], bool]
+
 NAMES: t.Tuple[str, ...] = ("dropbox", "ftp", "gdrive", "local", "rclone", "s3", "sftp")
+
+
+def whatever(_name: str) -> bool:
+    """Any object is meant."""
+    return True
+
+
+def is_left(temporary: str, beginning: str, meant: Meant) -> bool:
+    """Whether a name is a temporary one, ``<beginning><8 hex digits>-<name of the object>``, of an object that is meant."""
+    return temporary.startswith(beginning) and meant(temporary[len(beginning) + 9 :])
 
 
 def load(driver: str) -> t.Type[Store]:
@@ -177,12 +190,15 @@ class Store:
         """Remove an object; one that does not exist is fine."""
         raise NotImplementedError
 
-    def leftover_bytes(self, folder: str) -> int:
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
         """The size of what remove_leftovers() would remove."""
         return 0
 
-    def remove_leftovers(self, folder: str) -> int:
-        """Remove what interrupted uploads left directly in ``folder``, and the folder when it is empty. Returns how many."""
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
+        """Remove what interrupted uploads left directly in ``folder``, and the folder when it is empty. Returns how many.
+
+        ``meant``: told the name of an object that was not finished, whether it is to go.
+        """
         return 0
 
     def free_space(self) -> t.Optional[int]:

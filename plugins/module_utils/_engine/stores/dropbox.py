@@ -12,7 +12,7 @@ from ..dropbox.client import DropboxClient
 from ..dropbox.folder import DropboxFolder
 from ..errors import ConfigurationError, NotFoundError, StoreRefusedError
 from ..options import Option
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, whatever
 
 if t.TYPE_CHECKING:
     from ..person import Person
@@ -126,7 +126,7 @@ class DropboxStore(Store):
             # Only the file that was seen: a folder would be removed with all that is in it.
             self._client.delete(self._folder.path(key), self._folder.object(key).rev, self._folder.place(key))
 
-    def remove_leftovers(self, folder: str) -> int:
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         if folder and not self._folder.entries(folder):
             with contextlib.suppress(NotFoundError):
                 self._client.delete(self._folder.path(folder), None, self._folder.place(folder))

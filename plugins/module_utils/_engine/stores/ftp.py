@@ -19,7 +19,7 @@ from ..ftp.connection import ERRORS, Account, Connection, explain, joined
 from ..ftp.listing import Entry, entries
 from ..options import Option
 from ..urls import server_url
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, is_left, whatever
 from .written import Written
 
 #: No leading dot: some servers hide such names, and then nobody could remove them.
@@ -142,16 +142,16 @@ class FtpStore(Store):
         with self.connection() as connection:
             self.remove(connection, self.path(connection, key))
 
-    def leftover_bytes(self, folder: str) -> int:
-        return sum(e.size for e in self._entries(folder) if e.name.startswith(_UPLOADING))
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
+        return sum(e.size for e in self._entries(folder) if is_left(e.name, _UPLOADING, meant))
 
-    def remove_leftovers(self, folder: str) -> int:
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         removed = 0
         found = self._entries(folder)
         with self.connection() as connection:
             path = self.path(connection, folder)
             for entry in found:
-                if entry.name.startswith(_UPLOADING) and not entry.is_folder:
+                if is_left(entry.name, _UPLOADING, meant) and not entry.is_folder:
                     self.remove(connection, posixpath.join(path, entry.name))
                     removed += 1
             if len(found) == removed:

@@ -9,7 +9,7 @@ import typing as t
 from ..gdrive.client import DriveClient
 from ..gdrive.tree import ROOT, DriveTree, Entry, objects
 from ..options import Option
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, whatever
 
 if t.TYPE_CHECKING:
     from ..gdrive.upload import Lost
@@ -140,11 +140,11 @@ class GdriveStore(Store):
             if entry.size is not None and entry.arriving is None:
                 self._tree.remove(entry.id, self._tree.place(key))
 
-    def leftover_bytes(self, folder: str) -> int:
-        return sum(entry.size or 0 for entry in self._arriving(folder))
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
+        return sum(entry.size or 0 for entry in self._arriving(folder, meant))
 
-    def remove_leftovers(self, folder: str) -> int:
-        left = self._arriving(folder)
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
+        left = self._arriving(folder, meant)
         place = self._tree.place(folder)
         for entry in left:
             self._tree.remove(entry.id, place)
@@ -183,5 +183,5 @@ class GdriveStore(Store):
         link = found.get("webViewLink")
         return None if link is None else str(link)
 
-    def _arriving(self, folder: str) -> t.List[Entry]:
-        return [entry for entry in self._tree.entries(folder) if entry.arriving is not None]
+    def _arriving(self, folder: str, meant: Meant) -> t.List[Entry]:
+        return [entry for entry in self._tree.entries(folder) if entry.arriving is not None and meant(entry.name)]

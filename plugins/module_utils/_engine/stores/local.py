@@ -11,7 +11,7 @@ from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefus
 from ..options import Option
 from ..private import write_all
 from ..system import begin_to_write, replace, sync_folder
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, is_left, whatever
 from .read_back import ReadBack
 
 _UPLOADING = ".uploading-"
@@ -104,22 +104,22 @@ class LocalStore(Store):
         except OSError as error:
             raise self._error(error, key) from error
 
-    def leftover_bytes(self, folder: str) -> int:
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
         path = self._path(folder)
         try:
-            names = [name for name in os.listdir(path) if name.startswith(_UPLOADING)]
+            names = [name for name in os.listdir(path) if is_left(name, _UPLOADING, meant)]
         except FileNotFoundError:
             return 0
         except OSError as error:
             raise self._error(error, folder) from error
         return sum(found.st_size for name in names for found in [_stat(os.path.join(path, name))] if found is not None)
 
-    def remove_leftovers(self, folder: str) -> int:
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         path = self._path(folder)
         removed = 0
         try:
             for name in os.listdir(path):
-                if name.startswith(_UPLOADING):
+                if is_left(name, _UPLOADING, meant):
                     os.unlink(os.path.join(path, name))
                     removed += 1
             os.rmdir(path)

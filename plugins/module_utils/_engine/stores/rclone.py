@@ -14,7 +14,7 @@ from subprocess import DEVNULL, PIPE
 from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from ..options import Option
 from ..process import Finished, Tail, end, last_lines, run, start
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, is_left, whatever
 
 _UPLOADING = ".uploading-"
 
@@ -123,11 +123,11 @@ class RcloneStore(Store):
         except NotFoundError:
             return
 
-    def leftover_bytes(self, folder: str) -> int:
-        return sum(max(int(found["Size"]), 0) for found in self._leftovers(folder))
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
+        return sum(max(int(found["Size"]), 0) for found in self._leftovers(folder, meant))
 
-    def remove_leftovers(self, folder: str) -> int:
-        left = self._leftovers(folder)
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
+        left = self._leftovers(folder, meant)
         for found in left:
             self.delete("%s/%s" % (folder, found["Name"]) if folder else found["Name"])
         if folder and self.list(folder) == ([], []):
@@ -211,8 +211,8 @@ class RcloneStore(Store):
             return StoreRefusedError(text)
         return StoreUnavailableError(text)
 
-    def _leftovers(self, folder: str) -> t.List[t.Dict[str, t.Any]]:
-        return [found for found in self._entries(folder) if not found["IsDir"] and found["Name"].startswith(_UPLOADING)]
+    def _leftovers(self, folder: str, meant: Meant) -> t.List[t.Dict[str, t.Any]]:
+        return [found for found in self._entries(folder) if not found["IsDir"] and is_left(found["Name"], _UPLOADING, meant)]
 
     def _entries(self, folder: str) -> t.List[t.Dict[str, t.Any]]:
         child = start(

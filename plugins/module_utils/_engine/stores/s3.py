@@ -14,7 +14,7 @@ from ..s3.bucket import Answer, Bucket, library_errors, retain_until
 from ..s3.digests import NAMES as CHECKSUMS
 from ..s3.digests import Digest
 from ..s3.errors import code_of, is_taken, status_of, translate
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, whatever
 
 if t.TYPE_CHECKING:
     from ..s3.upload import Uncertain
@@ -191,17 +191,17 @@ class S3Store(Store):
         except NotFoundError:
             return
 
-    def leftover_bytes(self, folder: str) -> int:
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
         return sum(
             part["Size"]
-            for upload in self._unfinished(folder)
+            for upload in self._unfinished(folder, meant)
             for page in self._part_pages(upload)
             for part in page.get("Parts", ())
         )
 
-    def remove_leftovers(self, folder: str) -> int:
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         removed = 0
-        for upload in self._unfinished(folder):
+        for upload in self._unfinished(folder, meant):
             try:
                 self._bucket.call("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
             except NotFoundError:
@@ -272,7 +272,7 @@ class S3Store(Store):
                 return
             token = {ask: page[answer]}
 
-    def _unfinished(self, folder: str) -> t.List[t.Dict[str, t.Any]]:
+    def _unfinished(self, folder: str, meant: Meant) -> t.List[t.Dict[str, t.Any]]:
         """The uploads directly in a folder that were begun and not ended."""
         prefix = folder + "/" if folder else ""
         root = len(self._bucket.key(prefix))
@@ -280,7 +280,7 @@ class S3Store(Store):
         marker: t.Dict[str, str] = {}
         while True:
             page = self._bucket.call_whole("list_multipart_uploads", "IsTruncated", Prefix=self._bucket.key(prefix), **marker)
-            found += [upload for upload in page.get("Uploads", ()) if "/" not in upload["Key"][root:]]
+            found += [u for u in page.get("Uploads", ()) if "/" not in u["Key"][root:] and meant(u["Key"][root:])]
             if not page.get("IsTruncated") or not page.get("NextKeyMarker"):
                 return found
             marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page.get("NextUploadIdMarker", "")}

@@ -20,7 +20,7 @@ from ..sftp.session import Connection, Session
 from ..sftp.transfer import Reader, Writer
 from ..sftp.wire import ProtocolError, StatusError
 from ..urls import server_url
-from . import Readable, Store, StoredObject, Upload
+from . import Meant, Readable, Store, StoredObject, Upload, is_left, whatever
 from .written import Written
 
 _UPLOADING = ".uploading-"
@@ -170,15 +170,15 @@ class SftpStore(Store):
         with self._session(key) as session:
             self._remove(session, self._path(key))
 
-    def leftover_bytes(self, folder: str) -> int:
+    def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
         with self._session(folder) as session:
-            return sum(a.size or 0 for name, _path, a in self._entries(session, folder) if name.startswith(_UPLOADING))
+            return sum(a.size or 0 for name, _path, a in self._entries(session, folder) if is_left(name, _UPLOADING, meant))
 
-    def remove_leftovers(self, folder: str) -> int:
+    def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         removed = 0
         with self._session(folder) as session:
             for name, path, _attributes in self._entries(session, folder):
-                if name.startswith(_UPLOADING):
+                if is_left(name, _UPLOADING, meant):
                     self._remove(session, path)
                     removed += 1
             self._folders.clear()

@@ -80,6 +80,9 @@ def show(result: PruneResult, console: Console) -> None:
         for orphan in pruning.leftovers:
             told = "removed" if orphan.deleted else "left over"
             console.line("%s, never finished: %s, %s, %s old" % (told, orphan.id, size(orphan.bytes), span(orphan.age)))
+        if pruning.cut_off:
+            told = "left over" if result.dry_run else "removed"
+            console.line("%s, cut off beside the backups: %s of manifests, marks and the like" % (told, size(pruning.cut_off)))
 
 
 def _users(verdict: Verdict) -> str:
