@@ -3,31 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
 import os
 import posixpath
 import typing as t
-import weakref
 
-from ..errors import FleetBackupError, NotFoundError, StoreFullError, StoreRefusedError, StoreUnavailableError
 from ..options import Option
 from ..sftp import wire
 from ..sftp.account import Account
+from ..sftp.folder import SftpFolder
 from ..sftp.pool import Pool
 from ..sftp.session import Connection, Session
-from ..sftp.transfer import Reader, Writer
+from ..sftp.transfer import Reader
+from ..sftp.upload import UPLOADING, SftpUpload
 from ..sftp.wire import ProtocolError, StatusError
 from ..urls import server_url
-from . import Meant, Readable, Store, StoredObject, Upload, is_left, whatever
-from .written import Written
-
-_UPLOADING = ".uploading-"
-#: With less than this left, a failure is one of space.
-_NO_SPACE = 1 << 20
-#: fsync of a large file on a slow disk takes its time.
-_PATIENCE = 4
+from . import Meant, Readable, Store, StoredObject, is_left, whatever
 
 
 class SftpStore(Store):
@@ -106,13 +96,11 @@ class SftpStore(Store):
 
     def __init__(self, name: str, options: t.Dict[str, t.Any]) -> None:
         super().__init__(name, options)
-        self.path = posixpath.normpath(options["path"])
         self._account = account = _account(name, options)
         self._reads_back: bool = bool(options.get("read_back"))
         self.confirms = "read" if self._reads_back else "size"
-        self._folders: t.Set[str] = set()
-        self._pool = Pool(account, *_ways(account, options.get("connection") or "paramiko"))
-        weakref.finalize(self, self._pool.close)
+        pool = Pool(account, *_ways(account, options.get("connection") or "paramiko"))
+        self._folder = SftpFolder(account, posixpath.normpath(options["path"]), pool)
 
     @classmethod
     def check_options(cls, options: t.Dict[str, t.Any]) -> t.List[str]:
@@ -127,34 +115,34 @@ class SftpStore(Store):
         return problems
 
     def put(self, key: str) -> SftpUpload:
-        session = self._pool.borrow()
+        session = self._folder.pool.borrow()
         try:
-            with self._errors(session, key):
+            with self._folder.errors(session, key):
                 if not self._reads_back and session.can("fsync@openssh.com"):
                     self.confirms = "sync"
-                self._make_folder(session, posixpath.dirname(self._path(key)))
-                return SftpUpload(self, session, key)
+                self._folder.make(session, posixpath.dirname(self._folder.path(key)))
+                return SftpUpload(self._folder, session, key, self._reads_back)
         except BaseException:
-            self._pool.give_back(session)
+            self._folder.pool.give_back(session)
             raise
 
     def open(self, key: str, offset: int = 0, size: t.Optional[int] = None) -> Readable:
-        session = self._pool.borrow(alone=True)
+        session = self._folder.pool.borrow(alone=True)
         try:
-            with self._errors(session, key):
-                return SftpDownload(self, session, key, offset, size)
+            with self._folder.errors(session, key):
+                return SftpDownload(self._folder, session, key, offset, size)
         except BaseException:
-            self._pool.give_back(session)
+            self._folder.pool.give_back(session)
             raise
 
     def size(self, key: str) -> int:
-        with self._session(key) as session:
-            return session.stat(self._path(key)).size or 0
+        with self._folder.session(key) as session:
+            return session.stat(self._folder.path(key)).size or 0
 
     def list(self, folder: str) -> t.Tuple[t.List[StoredObject], t.List[str]]:
         objects, folders = [], []
-        with self._session(folder) as session:
-            for name, path, attributes in self._entries(session, folder):
+        with self._folder.session(folder) as session:
+            for name, path, attributes in self._folder.entries(session, folder):
                 if name.startswith("."):
                     continue
                 if attributes.is_link:
@@ -167,32 +155,26 @@ class SftpStore(Store):
         return sorted(objects, key=lambda o: o.key), sorted(folders)
 
     def delete(self, key: str) -> None:
-        with self._session(key) as session:
-            self._remove(session, self._path(key))
+        with self._folder.session(key) as session:
+            self._folder.remove(session, self._folder.path(key))
 
     def leftover_bytes(self, folder: str, meant: Meant = whatever) -> int:
-        with self._session(folder) as session:
-            return sum(a.size or 0 for name, _path, a in self._entries(session, folder) if is_left(name, _UPLOADING, meant))
+        with self._folder.session(folder) as session:
+            return sum(a.size or 0 for name, _path, a in self._folder.entries(session, folder) if is_left(name, UPLOADING, meant))
 
     def remove_leftovers(self, folder: str, meant: Meant = whatever) -> int:
         removed = 0
-        with self._session(folder) as session:
-            for name, path, _attributes in self._entries(session, folder):
-                if is_left(name, _UPLOADING, meant):
-                    self._remove(session, path)
+        with self._folder.session(folder) as session:
+            for name, path, _attributes in self._folder.entries(session, folder):
+                if is_left(name, UPLOADING, meant):
+                    self._folder.remove(session, path)
                     removed += 1
-            self._folders.clear()
-            try:
-                session.on_path(wire.RMDIR, self._path(folder))
-            except StatusError as error:
-                # "Failure" is all that servers say of a folder that is not empty.
-                if error.code not in (wire.NO_SUCH_FILE, wire.FAILURE):
-                    raise
+            self._folder.remove_empty(session, self._folder.path(folder))
         return removed
 
     def free_space(self) -> t.Optional[int]:
-        with self._session("") as session:
-            path = self.path
+        with self._folder.session("") as session:
+            path = self._folder.path("")
             while True:
                 try:
                     found = session.file_system(path)
@@ -212,238 +194,27 @@ class SftpStore(Store):
         self.delete(upload.key)
 
     def url(self, key: str) -> t.Optional[str]:
-        return server_url("sftp", self._account.user, self._account.host, self._account.port, self._path(key))
-
-    def _path(self, key: str) -> str:
-        return posixpath.join(self.path, key) if key else self.path
-
-    def _entries(self, session: Session, folder: str) -> t.List[t.Tuple[str, str, wire.Attributes]]:
-        """Name, path and attributes of what is in a folder; of one that does not exist, nothing."""
-        path = self._path(folder)
-        try:
-            found = session.list(path)
-        except StatusError as error:
-            if error.code != wire.NO_SUCH_FILE:
-                raise
-            # A store that was never written to has no folder yet; one whose disk is not mounted lacks the parent too.
-            if not _is_folder(session, self.path) and not _is_folder(session, posixpath.dirname(self.path) or "."):
-                raise self._not_mounted() from error
-            return []
-        # A name that is not UTF-8 is none of ours.
-        names = [(name.decode("utf-8", "replace"), attributes) for name, attributes in found]
-        return [(name, posixpath.join(path, name), attributes) for name, attributes in names]
-
-    def _remove(self, session: Session, path: str) -> None:
-        try:
-            session.on_path(wire.REMOVE, path)
-        except StatusError as error:
-            if error.code != wire.NO_SUCH_FILE:
-                raise
-
-    def _make_folder(self, session: Session, path: str) -> None:
-        if path in self._folders:
-            return
-        refused = _refused(session, path)
-        if refused and refused.code == wire.NO_SUCH_FILE:
-            if path == self.path:
-                raise self._not_mounted() from refused
-            self._make_folder(session, posixpath.dirname(path))
-            refused = _refused(session, path)
-        # Another may have made it at the same time.
-        if refused and not _is_folder(session, path):
-            raise refused
-        self._folders.add(path)
-
-    @contextlib.contextmanager
-    def _session(self, key: str) -> t.Iterator[Session]:
-        with self._pool.session() as session, self._errors(session, key):
-            yield session
-
-    @contextlib.contextmanager
-    def _errors(self, session: Session, key: str) -> t.Iterator[None]:
-        try:
-            yield
-        except StatusError as error:
-            raise self._refusal(session, error, key) from error
-        except (OSError, EOFError, ProtocolError) as error:
-            raise session.failure(error) from error
-
-    def _not_mounted(self) -> FleetBackupError:
-        return StoreUnavailableError(
-            "store %s: the folder %s does not exist on %s, nor its parent; is a disk not mounted?"
-            % (self.name, self.path, self._account.address)
-        )
-
-    def _refusal(self, session: Session, error: StatusError, key: str) -> FleetBackupError:
-        what = "store %s: %s: %s" % (self.name, self._path(key), error)
-        if error.code == wire.NO_SUCH_FILE:
-            self._folders.clear()
-            return NotFoundError(what)
-        if error.code in (wire.PERMISSION_DENIED, wire.OP_UNSUPPORTED, wire.BAD_MESSAGE):
-            return StoreRefusedError(what)
-        # "Failure" may be anything; what the server knows of its disk tells more.
-        try:
-            free, read_only = session.file_system(self.path) or (None, False)
-        except (StatusError, OSError, EOFError, ProtocolError):
-            return StoreUnavailableError(what)
-        if read_only:
-            return StoreRefusedError("store %s: %s is on a disk that is mounted read-only" % (self.name, self.path))
-        if free is not None and free < _NO_SPACE:
-            return StoreFullError("store %s: no space left on %s (%d bytes free)" % (self.name, self.path, free))
-        return StoreUnavailableError("%s (the server says no more; is a quota reached?)" % what)
-
-
-class SftpUpload(Upload):
-    def __init__(self, store: SftpStore, session: Session, key: str) -> None:
-        self.key = key
-        self._store = store
-        self._session: t.Optional[Session] = session
-        self._path = store._path(key)
-        folder, name = posixpath.split(self._path)
-        self._temporary = posixpath.join(folder, _UPLOADING + os.urandom(4).hex() + "-" + name)
-        self._handle = session.open(self._temporary, wire.FOR_WRITING | wire.CREATE | wire.EXCLUSIVE)
-        self._writer = Writer(session, self._handle)
-        self._written = Written("store %s: %s" % (store.name, key), store._reads_back)
-        #: Whether all was written, or all is over.
-        self._ended = False
-
-    @property
-    def resumes(self) -> bool:
-        return not self._ended
-
-    def write(self, data: t.Union[bytes, memoryview]) -> None:
-        self._written.update(data)
-        with self._working():
-            self._writer.write(data)
-
-    def resume(self) -> int:
-        self._let_go()
-        session = self._store._pool.borrow()
-        try:
-            with self._store._errors(session, self.key):
-                there = session.stat(self._temporary).size or 0
-                # What it wrote without saying so is written again.
-                offset = self._written.go_back(
-                    min(self._writer.confirmed, there), functools.partial(_pieces, session, self._temporary)
-                )
-                self._handle = session.open(self._temporary, wire.FOR_WRITING)
-        except BaseException:
-            self._store._pool.give_back(session)
-            raise
-        self._session, self._writer = session, Writer(session, self._handle, offset)
-        return offset
-
-    def commit(self) -> None:
-        self._ended = True
-        with self._working() as session:
-            self._writer.finish()
-            handle, self._handle = wire.string(self._handle), b""
-            sync = session.can("fsync@openssh.com")
-            # All at once; a server answers in order.
-            requests = [session.request(wire.EXTENDED, wire.string(b"fsync@openssh.com") + handle)] if sync else []
-            requests.append(session.request(wire.CLOSE, handle))
-            written = session.request(wire.STAT, wire.string(self._temporary.encode("utf-8")))
-            there = session.request(wire.LSTAT, wire.string(self._path.encode("utf-8")))
-            answers = [session.reply(number, _PATIENCE) for number in requests]
-            attributes, taken = session.attributes(written), session.attributes(there)
-            for answer in answers:
-                session.expect(wire.STATUS, *answer)
-            if taken is not None:
-                raise self._taken()
-            if attributes is None or attributes.size != self._writer.size or not self._is_same(session):
-                raise StoreUnavailableError(
-                    "store %s: %s: the server does not hold what was sent to it" % (self._store.name, self.key)
-                )
-            self._rename(session)
-        self._temporary = ""
-        self._give_back()
-
-    def abort(self) -> None:
-        self._ended = True
-        self._let_go()
-        temporary, self._temporary = self._temporary, ""
-        if not temporary:
-            return
-        try:
-            with self._store._session(self.key) as other:
-                self._store._remove(other, temporary)
-        except FleetBackupError:
-            # The server refuses, or is gone: remove_leftovers() finds it by its name.
-            return
-
-    def _let_go(self) -> None:
-        """Give the session back, with nothing under way."""
-        session = self._session
-        try:
-            if session is not None and not session.broken:
-                self._writer.forget()
-                if self._handle:
-                    session.ask(wire.CLOSE, wire.string(self._handle))
-        except (StatusError, OSError, EOFError, ProtocolError):
-            # The connection went; what is to be done is done over another.
-            pass
-        finally:
-            self._give_back()
-
-    def _rename(self, session: Session) -> None:
-        try:
-            session.rename(self._temporary, self._path)
-        except StatusError as error:
-            if session.attributes(session.request(wire.LSTAT, wire.string(self._path.encode("utf-8")))) is not None:
-                raise self._taken() from error
-            raise
-
-    def _is_same(self, session: Session) -> bool:
-        wanted = self._written.digest()
-        if wanted is None:
-            return True
-        digest = hashlib.sha256()
-        for data in _pieces(session, self._temporary, 0, self._writer.size):
-            digest.update(data)
-        return digest.digest() == wanted
-
-    @contextlib.contextmanager
-    def _working(self) -> t.Iterator[Session]:
-        if self._session is None:
-            raise StoreUnavailableError("store %s: %s: the upload was given up" % (self._store.name, self.key))
-        with self._store._errors(self._session, self.key):
-            yield self._session
-
-    def _taken(self) -> FleetBackupError:
-        return StoreRefusedError("store %s: %s is there already; nothing is overwritten" % (self._store.name, self._path))
-
-    def _give_back(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._store._pool.give_back(session)
-
-
-def _pieces(session: Session, path: str, offset: int, size: int) -> t.Iterator[bytes]:
-    """So many bytes of a file."""
-    handle = session.open(path, wire.FOR_READING)
-    reader = Reader(session, handle, offset, size)
-    yield from iter(lambda: reader.read(1 << 20), b"")
-    session.ask(wire.CLOSE, wire.string(handle))
+        return server_url("sftp", self._account.user, self._account.host, self._account.port, self._folder.path(key))
 
 
 class SftpDownload:
     """An object that is being read; it has a session of its own."""
 
-    def __init__(self, store: SftpStore, session: Session, key: str, offset: int, size: t.Optional[int]) -> None:
-        self._store = store
+    def __init__(self, folder: SftpFolder, session: Session, key: str, offset: int, size: t.Optional[int]) -> None:
+        self._folder = folder
         self._key = key
         self._session: t.Optional[Session] = session
-        self._handle = session.open(store._path(key), wire.FOR_READING)
+        self._handle = session.open(folder.path(key), wire.FOR_READING)
         attributes = session.attributes(session.request(wire.FSTAT, wire.string(self._handle)))
         rest = max(0, (attributes.size or 0) - offset) if attributes else 0
         self._reader = Reader(session, self._handle, offset, rest if size is None else min(size, rest))
 
     def read(self, size: int = -1) -> bytes:
-        with self._store._errors(self._open, self._key):
+        with self._folder.errors(self._open, self._key):
             return self._reader.read(size)
 
     def readinto(self, buffer: memoryview) -> int:
-        with self._store._errors(self._open, self._key):
+        with self._folder.errors(self._open, self._key):
             return self._reader.readinto(buffer)
 
     def close(self) -> None:
@@ -458,7 +229,7 @@ class SftpDownload:
             # It was read; how its session ends is of no interest.
             session.broken = True
         finally:
-            self._store._pool.give_back(session)
+            self._folder.pool.give_back(session)
 
     @property
     def _open(self) -> Session:
@@ -495,19 +266,3 @@ def _ways(account: Account, connection: str) -> t.Tuple[t.Callable[[], Connectio
 
     transport = Transport(account)
     return transport.open, transport.close
-
-
-def _refused(session: Session, path: str) -> t.Optional[StatusError]:
-    """Make a folder; returns why not."""
-    try:
-        session.on_path(wire.MKDIR, path, wire.mode(0o700))
-    except StatusError as error:
-        return error
-    return None
-
-
-def _is_folder(session: Session, path: str) -> bool:
-    try:
-        return session.stat(path).is_folder
-    except StatusError:
-        return False
