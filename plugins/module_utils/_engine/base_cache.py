@@ -17,15 +17,12 @@ import os
 import shutil
 import typing as t
 
-from .archive.anchors import Anchors
-from .archive.codec import codec
-from .archive.delta import FrameDecoder
-from .archive.frame_table import FrameTable
 from .errors import FleetBackupError, IntegrityError, NotFoundError
 from .manifest import Component
 from .private import open_private, private_folder, write_all
 
 if t.TYPE_CHECKING:
+    from .archive.anchors import Anchors
     from .archive.reader import FrameReader
 
 _VERSION = 1
@@ -62,6 +59,11 @@ class BaseCache:
 
         Of a tree, the frames that are not here raise NotFoundError; whether the others are right is for the caller to see.
         """
+        from .archive.codec import codec
+        from .archive.delta import FrameDecoder
+        from .archive.frame_table import FrameTable
+        from .archive.reader import FrameReader
+
         path = self._path(backup_id, component.name)
         try:
             with open(path + ".frames", "rb") as file:
@@ -103,12 +105,12 @@ class BaseCache:
         def has(frame: int) -> bool:
             return table.row(frame)[:2] in places
 
-        from .archive.reader import FrameReader
-
         return FrameReader(table, FrameDecoder(codec(component.compression), table), fetch, has)
 
     def anchors(self, backup_id: str, component: str) -> t.Optional[Anchors]:
         """What keep_anchors() kept, if it is there and whole."""
+        from .archive.anchors import Anchors
+
         try:
             with open(self._path(backup_id, component) + ".anchors", "rb") as file:
                 return Anchors.from_bytes(file.read())

@@ -118,17 +118,6 @@ def _opened(reader: FrameReader) -> OpenBase:
     return OpenBase(reader, BaseFrames(reader.table, reader.decode))
 
 
-def bases_of(components: t.Sequence[Component], catalog: Catalog) -> t.Dict[t.Tuple[str, str], Component]:
-    """What the deltas of these components build upon, by the name and the id of the backup.
-
-    Raises NotFoundError, IntegrityError, the store's errors.
-    """
-    wanted = [(c.name, c.base) for c in components if c.is_delta and c.base is not None]
-    wanted += [(c.name, backup_id) for c in components if c.deltas is not None for backup_id in c.deltas.bases]
-    bases = {(name, backup_id): catalog.manifest(backup_id).component(name) for name, backup_id in wanted}
-    return {place: base for place, base in bases.items() if base is not None}
-
-
 def _find(
     base_id: str, component: Component, catalog: Catalog, cache: BaseCache, sealed: bool
 ) -> t.Optional[FrameReader]:  # fmt: skip

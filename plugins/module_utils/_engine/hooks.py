@@ -11,7 +11,6 @@ import typing as t
 
 from .errors import HookError, MissingDependencyError
 from .job import Hook, Job
-from .process import last_lines, run
 
 _GUARDS = ("before", "before_restore")
 _LOGGED_LINES = 50
@@ -37,6 +36,8 @@ def run_hooks(job: Job, point: str, environment: t.Mapping[str, str], log: t.Cal
 
 def _run(hook: Hook, point: str, environment: t.Mapping[str, str], log: t.Callable[[str], None]) -> t.Optional[str]:
     """Run one hook; return what to tell of its failure, or None."""
+    from .process import last_lines, run
+
     try:
         finished = run(hook.command, env={**environment, "FLEET_BACKUP_POINT": point}, timeout=hook.timeout)
     except MissingDependencyError as error:

@@ -11,7 +11,6 @@ from .errors import ConfigurationError, MissingDependencyError, NotFoundError
 from .job_options import CONFIG, HOOK_POINTS
 from .options import check
 from .schedules import AUTO
-from .schedules.planned import check_schedules
 from .secret import Secret
 
 # Of a store, whatever its driver.
@@ -218,7 +217,10 @@ def _job(
     for n, source in enumerate(value["sources"]):
         _check_source(source, "%s.sources[%d].%s" % (place, n, source["driver"]), problems)
     _check_timezone(value["timezone"], place + ".timezone", problems)
-    check_schedules(value["schedules"], place + ".schedules", problems)
+    if value["schedules"]:
+        from .schedules.planned import check_schedules
+
+        check_schedules(value["schedules"], place + ".schedules", problems)
     for n, schedule in enumerate(value["schedules"]):
         _check_timezone(schedule["timezone"], "%s.schedules[%d].timezone" % (place, n), problems)
     hooks = value["hooks"]

@@ -10,7 +10,7 @@ from .notifiers import EVENTS, LANGUAGES
 from .options import Option
 from .schedules import AUTO
 from .schedules import NAMES as SCHEDULERS
-from .schedules.planned import SCHEDULE
+from .schedules.options import SCHEDULE
 
 _HOOK = (
     Option("command", "list", "The program and its arguments. No shell is involved.", required=True),

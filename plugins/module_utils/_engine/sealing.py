@@ -8,7 +8,6 @@ import typing as t
 
 from .job import Encryption
 from .manifest import SEALED_ENDING, StoredFile
-from .spool import late_file
 
 if t.TYPE_CHECKING:
     from .archive.component import BaseCopy
@@ -73,6 +72,8 @@ class Sealer:
 
     def scratch(self) -> t.BinaryIO:
         """Begin a private file for what is stored later."""
+        from .spool import late_file
+
         return late_file(self._scratch_folder)
 
     def put(self, name: str, data: bytes) -> StoredFile:

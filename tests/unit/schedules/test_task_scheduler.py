@@ -14,8 +14,9 @@ import xmlschema
 from _engine.errors import ConfigurationError
 from _engine.options import check
 from _engine.schedules import Planned
-from _engine.schedules.calendar import WEEKDAYS, Calendar
-from _engine.schedules.planned import SCHEDULE, calendar_of, check_schedules
+from _engine.schedules.calendar import Calendar
+from _engine.schedules.options import SCHEDULE, WEEKDAYS
+from _engine.schedules.planned import calendar_of, check_schedules
 from _engine.schedules.task_scheduler import task_xml
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).parents[2] / "fixtures" / "task_scheduler.xsd")

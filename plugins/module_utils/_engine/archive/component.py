@@ -11,18 +11,20 @@ import typing as t
 from ..delivery import ObjectWriter
 from ..job import Compression
 from ..manifest import DELTA_ENDING, Component, Deltas, FrameTable, IndexObject, StoredFile, Volume
-from . import delta
 from .codec import Buffers, Codec, ZstdCodec, codec
-from .delta import DeltaEncoder
-from .file_deltas import FileDeltas, LargeFileCopy, Row
 from .frames import Copy, FrameWriter
 from .index import IndexWriter, Root
-from .index_update import IndexUpdate
-from .references import Base, Parent, References
-from .rows import RowsWriter
-from .stream import StreamWriter
-from .tree_writer import TreeWriter
+from .large_files import LargeFileCopy
 from .volumes import VolumeWriter
+
+if t.TYPE_CHECKING:
+    from .delta import DeltaEncoder
+    from .file_deltas import FileDeltas, Row
+    from .index_update import IndexUpdate
+    from .references import Base, Parent, References
+    from .rows import RowsWriter
+    from .stream import StreamWriter
+    from .tree_writer import TreeWriter
 
 #: How the names of the objects that hold deltas of files go on after that of the component.
 FILES_ENDING = ".files"
@@ -74,6 +76,14 @@ class BaseCopy(t.Protocol):
     def abort(self) -> None: ...
 
 
+class Reader(t.Protocol):
+    """What reads older backups meanwhile."""
+
+    @property
+    def trouble(self) -> t.Optional[Exception]:
+        """Why it could not, all the time."""
+
+
 class ComponentWriter:
     """What a source writes its data into: once, with stream() or with tree().
 
@@ -96,6 +106,8 @@ class ComponentWriter:
         self._copy: t.Union[BaseCopy, LargeFileCopy, None] = None
         self._file_deltas: t.Optional[FileDeltas] = None
         self._large_files: t.Optional[LargeFileCopy] = None
+        self._update: t.Optional[IndexUpdate] = None
+        self._readers: t.List[Reader] = []
         #: What is used of older backups; None for a full component.
         self.references: t.Optional[References] = None
         self._source = source
@@ -118,6 +130,8 @@ class ComponentWriter:
 
         ``entry_path`` is the path of its one entry, unless StreamWriter.begin_entry() tells of sections.
         """
+        from .stream import StreamWriter
+
         stored = codec(self._compression.algorithm, self._compression.level)
         if isinstance(stored, ZstdCodec):
             self._upon = self._base
@@ -126,7 +140,11 @@ class ComponentWriter:
                 if copy is not None:
                     self._take = functools.partial(_keep, copy)
             else:
+                from .delta import DeltaEncoder
+                from .references import References
+
                 self._delta = DeltaEncoder(stored, self._base.frames, self._base.anchors)
+                self._readers.append(self._delta)
                 self.references = References.to_all_of(self._base)
         stored_ending = stored.ending if self._delta is None else DELTA_ENDING
         frames, index = self._begin(ending + stored_ending, "stream", StreamWriter.format, stored, ())
@@ -152,16 +170,21 @@ class ComponentWriter:
             frames, index = self._begin(".tar" + stored.ending, "tree", TarWriter.format, stored, roots)
             self._content = TarWriter(frames, index, self._id)
             self._content.deltas, self._content.copy = self._file_deltas, self._large_files
-        if self._parent is not None and isinstance(index, IndexUpdate):
+        if self._parent is not None and self._update is not None:
+            from .references import References
+
             self._upon = self._parent
             self.references = References(self._parent.component_of)
-            self._content.build_upon(index, self.references)
+            self._content.build_upon(self._update, self.references)
         return self._content
 
     def rows(self) -> RowsWriter:
         """Begin a component of shape ``rows``. An increment keeps what it still needs of the one that it builds upon."""
+        from .references import References
+        from .rows import RowsWriter
+
         stored = codec(self._compression.algorithm, self._compression.level)
-        frames, index = self._begin(".jsonl" + stored.ending, "rows", StreamWriter.format, stored, ())
+        frames, index = self._begin(".jsonl" + stored.ending, "rows", RowsWriter.format, stored, ())
         parent = self._parent
         references = References(parent.component_of) if parent is not None else None
 
@@ -172,6 +195,7 @@ class ComponentWriter:
 
         content = RowsWriter(frames, index, self._id, parent.index.lines if parent is not None else lambda: iter(()), refers)
         self._content = content
+        self._readers.append(content)
         return content
 
     def finish(self, facts: t.Dict[str, t.Any], warnings: t.Dict[str, int]) -> Component:
@@ -248,17 +272,15 @@ class ComponentWriter:
     @property
     def trouble(self) -> t.Optional[Exception]:
         """Why what this builds upon could not be read all the time, so that more was stored than need be."""
-        index = self._index if isinstance(self._index, IndexUpdate) else None
-        rows = self._content if isinstance(self._content, RowsWriter) else None
-        for part in (index, rows, self._delta, self._file_deltas):
-            if part is not None and part.trouble is not None:
-                return part.trouble
-        return None
+        return next((reader.trouble for reader in self._readers if reader.trouble is not None), None)
 
     def _prepare_file_deltas(self, zstd: ZstdCodec, least: int) -> None:
         parent = self._parent
         if parent is not None:
+            from .file_deltas import FileDeltas
+
             self._file_deltas = FileDeltas(zstd, parent, least, self._creator.scratch)
+            self._readers.append(self._file_deltas)
         self._copy = self._large_files = LargeFileCopy(lambda: self._creator.keep_base(parent is None), least)
         self._take = self._large_files.take
 
@@ -283,16 +305,21 @@ class ComponentWriter:
         if self._delta is None:
             self._frames = FrameWriter(stored, volumes, fit=fit, copy=self._take)
         else:
-            self._frames = FrameWriter(stored, volumes, delta.FRAME, self._delta.encode, delta.WORKERS, fit)
+            from .delta import FRAME, WORKERS
+
+            self._frames = FrameWriter(stored, volumes, FRAME, self._delta.encode, WORKERS, fit)
         header: t.Dict[str, t.Any] = {"component": self.name, "backup": self._id, "shape": shape, "format": archive_format}
         if roots:
             header["roots"] = [root_field(root) for root in roots]
         index = self._index_object
-        self._index: IndexWriter = (
-            IndexUpdate(header, index_codec, index, self._parent.index)
-            if shape == "tree" and self._parent is not None
-            else IndexWriter(header, index_codec, index)
-        )
+        self._index: IndexWriter
+        if shape == "tree" and self._parent is not None:
+            from .index_update import IndexUpdate
+
+            self._index = self._update = IndexUpdate(header, index_codec, index, self._parent.index)
+            self._readers.append(self._update)
+        else:
+            self._index = IndexWriter(header, index_codec, index)
         return self._frames, self._index
 
 

@@ -147,7 +147,10 @@ class FrameWriter:
     def close(self) -> None:
         """Store everything and stop the threads. Raises what a worker or the output raised."""
         try:
-            self.cut()
+            if self.pos > self._start:
+                self._slice(False)
+            if self._pieces:
+                self._submit()
         finally:
             self._stop()
         if self._error:
@@ -165,13 +168,17 @@ class FrameWriter:
         self.frame += 1
 
     def _hand_on(self) -> None:
+        self._submit()
+        self._first = self.frame
+        self._pieces, self.pos, self._start = [], 0, 0
+        self.view = self._buffer()
+
+    def _submit(self) -> None:
+        """Let what is in the buffer be compressed and stored; another one is to be filled then."""
         if self._error:
             raise self._error
         view, pieces = self.view, self._pieces
         self._pending.put((view, pieces, self._workers.submit(self._compress, self._first, view, pieces)))
-        self._first = self.frame
-        self._pieces, self.pos, self._start = [], 0, 0
-        self.view = self._buffer()
 
     def _buffer(self) -> memoryview:
         if self._buffers_left and self._free.empty():

@@ -11,14 +11,17 @@ import typing as t
 
 from ..system import device_numbers, device_of
 from .entry import is_young, state, text_field, xattrs_field
-from .file_deltas import FileDeltas, LargeFileCopy
 from .frames import FrameWriter
 from .index import Entry, IndexWriter
-from .index_update import IndexUpdate
 from .keeping import WORKS, Files, Keeper, Taken
 from .previous import content_of, has_state
-from .references import References
-from .scout import Proof
+
+if t.TYPE_CHECKING:
+    from .file_deltas import FileDeltas
+    from .index_update import IndexUpdate
+    from .large_files import LargeFileCopy
+    from .references import References
+    from .scout import Proof
 
 Xattrs = t.Mapping[str, bytes]
 

@@ -7,7 +7,7 @@ import typing as t
 
 from ..job_files import LOCAL
 from ..names import KINDS
-from ..schedules.calendar import WEEKDAYS
+from ..schedules.options import WEEKDAYS
 from .choose import ask, needed, pick, pick_some
 from .pickers import pick_job
 

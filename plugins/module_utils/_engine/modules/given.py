@@ -8,7 +8,6 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..job import Config, Job, parse_config
-from ..job_files import load_config
 from ..job_options import CONFIG
 from ..names import encode_tenant
 from ..operations.tenants import find_job
@@ -24,6 +23,8 @@ def read_config(params: t.Mapping[str, t.Any]) -> Config:
     Raises ConfigurationError; places count from the module's options (``job.sources[0].files.paths``).
     """
     if params["config"] is not None:
+        from ..job_files import load_config
+
         return load_config(params["config"])
     description = {name: params[name] for name in HOST_OPTIONS}
     try:

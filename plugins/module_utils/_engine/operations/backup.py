@@ -11,7 +11,6 @@ import typing as t
 
 from .. import VERSION
 from ..anomaly import Extent, tables_of
-from ..bases import bases_of
 from ..delivery import AnyDelivery, Delivery, Way
 from ..errors import (
     ConfigurationError,
@@ -249,7 +248,7 @@ class _Run:
     ) -> None:
         self._progress.phase("commit")
         result, job, host = self._result, self._job, self._config.host
-        bases = bases_of(components, self._earlier.catalog(delivery))
+        bases = self._components.bases(components, delivery)
         objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components, bases))]
         for name, error in delivery.failures.items():
             self._say("store %s: dropped: %s" % (name, error))

@@ -7,7 +7,6 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..result import Result
-from .completing import Completed
 
 
 @dataclass
@@ -41,6 +40,16 @@ class Copy:
     retries: int = 0
     #: Where people find it, without any secret; None where a store has no such thing.
     link: t.Optional[str] = None
+
+
+@dataclass
+class Completed:
+    """A backup that a store has now. ``source``: the store that it came from."""
+
+    id: str
+    store: str
+    source: str
+    bytes: int
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import bisect
 import typing as t
-from dataclasses import dataclass
 
 from ..catalog import Catalog, Scan
 from ..copying import copy_backup
@@ -14,20 +13,11 @@ from ..job import Config, Job
 from ..progress import Progress
 from ..state import State
 from ..stores import Store
+from .backup_result import Completed
 from .unwanted import unwanted
 
 #: How many copies a run makes up for on each store, the newest: it has a backup of its own to take, and others wait for it.
 AT_ONCE = 10
-
-
-@dataclass
-class Completed:
-    """A backup that a store has now. ``source``: the store that it came from."""
-
-    id: str
-    store: str
-    source: str
-    bytes: int
 
 
 class Place(t.NamedTuple):

@@ -9,7 +9,6 @@ import typing as t
 
 from ..archive.codec import zstd_module
 from ..archive.component import ComponentWriter
-from ..archive.references import References
 from ..base_cache import BaseCache
 from ..delivery import AnyDelivery
 from ..errors import SourceError
@@ -25,6 +24,9 @@ from ..sources import load as load_source
 from .backup_result import BackupResult, ComponentSummary
 from .earlier import Earlier
 from .upon import Upon
+
+if t.TYPE_CHECKING:
+    from ..archive.references import References
 
 # Who wanted zstd wanted speed: a third faster than gzip's usual level, for archives that are 3 % larger.
 _INSTEAD_OF_ZSTD = Compression("gzip", 4)
@@ -82,6 +84,17 @@ class Components:
             for backup_id in sorted({i for r in self._references for i in r.bytes})
         ]
 
+    def bases(self, components: t.Sequence[Component], delivery: AnyDelivery) -> t.Dict[t.Tuple[str, str], Component]:
+        """What the deltas of ``components`` build upon, by the name and the id of the backup.
+
+        Raises NotFoundError, IntegrityError, the store's errors.
+        """
+        catalog = self._earlier.catalog(delivery)
+        wanted = [(c.name, c.base) for c in components if c.is_delta and c.base is not None]
+        wanted += [(c.name, backup_id) for c in components if c.deltas is not None for backup_id in c.deltas.bases]
+        bases = {(name, backup_id): catalog.manifest(backup_id).component(name) for name, backup_id in wanted}
+        return {place: base for place, base in bases.items() if base is not None}
+
     def keep(self, backup_id: str) -> None:
         """The backup stands: keep on this host what the next ones build upon, and only that."""
         # Whatever deltas are made against is referred to.
@@ -96,10 +109,10 @@ class Components:
     ) -> Component:
         self._progress.phase("back up %s" % source.name, self._earlier.expected(source.name))
         self._say("source %s (%s): begins" % (source.name, driver))
-        choice = self._upon.base(parent, source, driver, self._compression().algorithm, delivery)
+        base, why_full = self._upon.base(parent, source, driver, self._compression().algorithm, delivery)
         writer = ComponentWriter(
             source.name, driver, backup_id, self._job.format, self._compression(), self._sealer(source.name, backup_id, delivery),
-            self._upon.parent(parent, source.name, driver, delivery), choice.base, self._job.volume_size,
+            self._upon.parent(parent, source.name, driver, delivery), base, self._job.volume_size,
             self._job.delta_from if self._job.delta_cache else None,
         )  # fmt: skip
         try:
@@ -136,7 +149,7 @@ class Components:
                 component.bytes,
                 component.all_stored,
                 reading.facts,
-                choice.reason,
+                why_full,
             )
         )
         return component

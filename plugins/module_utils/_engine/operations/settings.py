@@ -17,7 +17,8 @@ from ..job_options import NOTIFIER
 from ..notifiers.mail import MailNotifier
 from ..options import redacted, written
 from ..result import Result
-from ..schedules.planned import SCHEDULE, usual_name
+from ..schedules.options import SCHEDULE
+from ..schedules.planned import usual_name
 from .local_file import LocalFile, changing
 from .schedule import ScheduleResult, ScheduleRow, put_into_force
 

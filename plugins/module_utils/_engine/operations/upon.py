@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..archive.index import IndexReader
-from ..archive.references import Parent
 from ..base_cache import BaseCache
-from ..bases import BaseChoice, FileBases, choose_base, require_whole
 from ..catalog import Catalog
 from ..delivery import AnyDelivery
 from ..errors import FleetBackupError, IntegrityError
@@ -22,6 +19,10 @@ from ..result import utc_now
 from ..sources import Source
 from .backup_result import BackupResult
 from .earlier import Earlier
+
+if t.TYPE_CHECKING:
+    from ..archive.index import IndexReader
+    from ..archive.references import Base, Parent
 
 
 class Upon:
@@ -86,6 +87,9 @@ class Upon:
         component = parent.component(name) if parent is not None else None
         if parent is None or component is None or component.source != driver or component.shape == "stream":
             return None
+        from ..archive.references import Parent
+        from ..bases import FileBases
+
         catalog = self._earlier.catalog(delivery)
 
         def component_of(backup_id: str) -> Component:
@@ -113,6 +117,7 @@ class Upon:
         if catalog is None:
             return self._indexes.reader(parent_id, component)
         from ..archive.reader import ComponentReader
+        from ..bases import require_whole
 
         if component.compression == "none":
             require_whole(catalog, parent_id, [component.index])
@@ -120,14 +125,16 @@ class Upon:
 
     def base(
         self, parent: t.Optional[Manifest], source: Source, driver: str, algorithm: str, delivery: AnyDelivery
-    ) -> BaseChoice:
-        """What the delta of a stream can build upon."""
+    ) -> t.Tuple[t.Optional[Base], str]:
+        """What the delta of a stream can build upon, or why there is nothing."""
         if parent is None or source.shape != "stream":
-            return BaseChoice()
+            return None, ""
         if not self._job.delta_cache:
-            return BaseChoice(reason="delta_cache is 0")
+            return None, "delta_cache is 0"
         if algorithm != "zstd":
-            return BaseChoice(reason="only zstd can compress what has changed alone, not %s" % algorithm)
+            return None, "only zstd can compress what has changed alone, not %s" % algorithm
+        from ..bases import choose_base
+
         catalog = self._earlier.catalog(delivery)
         sealed = self._job.encryption is not None or isinstance(catalog, RecordCatalog)
         choice = choose_base(self._result.kind, parent, source.name, driver, catalog, self._bases, sealed=sealed)
@@ -137,7 +144,7 @@ class Upon:
             self._say("source %s: builds upon %s" % (source.name, choice.base.backup_id))
         else:
             self._say("source %s: in full: %s" % (source.name, choice.reason))
-        return choice
+        return choice.base, choice.reason
 
 
 def described(encryption: t.Optional[Encryption]) -> t.Optional[t.Dict[str, t.Any]]:

@@ -10,7 +10,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ..errors import ConfigurationError
-from .calendar import Calendar
+
+if t.TYPE_CHECKING:
+    from .calendar import Calendar
 
 NAMES: t.Tuple[str, ...] = ("systemd", "cron", "task_scheduler")
 

@@ -19,7 +19,8 @@ from ..process import run
 from ..replacement import Replacement
 from ..system import IS_WINDOWS
 from . import Entry, Planned, Scheduler
-from .calendar import WEEKDAYS, Calendar
+from .calendar import Calendar
+from .options import WEEKDAYS
 from .record import Record
 
 _FOLDER = "\\fleet-backup\\"

@@ -13,7 +13,6 @@ import typing as t
 from ..archive.index import Root, sort_key
 from ..archive.keeping import Files, Taken
 from ..archive.previous import content_of, is_trusted
-from ..archive.scout import Scout
 from ..archive.tree_writer import TreeWriter, Xattrs
 from ..errors import SourceError
 from ..names import printable
@@ -136,6 +135,8 @@ class FilesSource(Source):
         archive = component.tree(roots)
         trust_times = self.options["detect"] == "times"
         if archive.keeper is not None and archive.previous is not None and trust_times:
+            from ..archive.scout import Scout
+
             archive.previous.scout = Scout(roots)
         run = _Reading(archive, progress, trust_times)
         for root in roots:

@@ -12,7 +12,6 @@ from ..options import Option
 from ..private import write_all
 from ..system import begin_to_write, replace, sync_folder
 from . import Meant, Readable, Store, StoredObject, Upload, is_left, whatever
-from .read_back import ReadBack
 
 _UPLOADING = ".uploading-"
 
@@ -205,7 +204,11 @@ class LocalUpload(Upload):
         # Bytes that the disk was told to write.
         self._begun = 0
         self._fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        self._read_back = ReadBack(self._temporary, self._fd) if store.confirms == "read" else None
+        self._read_back: t.Optional[ReadBack] = None
+        if store.confirms == "read":
+            from .read_back import ReadBack
+
+            self._read_back = ReadBack(self._temporary, self._fd)
 
     def write(self, data: t.Union[bytes, memoryview]) -> None:
         rest = memoryview(data)

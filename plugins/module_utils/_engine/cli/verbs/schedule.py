@@ -32,7 +32,7 @@ from ...operations.schedule import (
 from ...operations.settings import SettingResult, set_schedule, unset_schedule
 from ...operations.several import Several, sum_up
 from ...result import Result
-from ...schedules.planned import SCHEDULE
+from ...schedules.options import SCHEDULE
 from ...system import IS_WINDOWS
 from ..option_arguments import add_option_arguments, given_options, refuse
 from ..output import Cell, table
