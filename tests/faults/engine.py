@@ -112,6 +112,8 @@ class Host:
         self.store = store or folder / "store"
         self.state = folder / "state"
         self.job = dict({"name": "app", "sources": list(sources), "stores": ["disk"]}, **job)
+        #: Whatever else the job file says.
+        self.settings: t.Dict[str, t.Any] = {}
         self.config = folder / "host.json"
         self.write_config()
 
@@ -122,6 +124,7 @@ class Host:
             "state_dir": str(self.state),
             "stores": [{"name": "disk", "local": {"path": str(self.store)}}],
             "jobs": [self.job],
+            **self.settings,
         }
         self.config.write_text(json.dumps(description))
 

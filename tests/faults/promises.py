@@ -20,12 +20,12 @@ import trees
 
 from .engine import Finished, Host
 
-_ID = r"\d{8}T\d{6}Z-full-[a-z0-9-]+-[0-9a-f]{4}"
-_BESIDE = re.compile(_ID + r"\.(json|json\.sha256|failed\.json|mark-deleted\.json)")
+_ID = r"\d{8}T\d{6}Z-(full|incremental)-[a-z0-9-]+-[0-9a-f]{4}"
+_BESIDE = re.compile(_ID + r"\.(json|json\.sha256|json\.sig|failed\.json|mark-deleted\.json)")
 _FOLDER = re.compile(_ID)
 _OBJECT = re.compile(
-    r"RESTORE\.txt|run\.log|SHA256SUMS|[a-z0-9_-]+\.(index(\.zst|\.gz)?|frames\.json|"
-    r"([0-9]{4}\.)?(tar(\.zst|\.gz)?|zip|sqlite(\.zst|\.gz)?))"
+    r"RESTORE\.txt|SHA256SUMS|(run\.log|[a-z0-9_-]+\.(index(\.zst|\.gz)?|frames\.json|facts\.json|"
+    r"([0-9]{4}\.)?(tar(\.zst(-delta)?|\.gz)?|zip|sqlite(\.zst(-delta)?|\.gz)?)))(\.age)?"
 )
 
 #: A tenth is part of every test run; the whole is the soak run.
@@ -181,6 +181,8 @@ def check_sums(host: Host, backup_id: str) -> None:
     names = {o["name"] for o in described["objects"]}
     for component in described["components"]:
         names |= {v["name"] for v in component["volumes"]} | {component["frames"]["name"], component["index"]["name"]}
+        if "sha256" in component["facts"]:  # encrypted: an object of its own
+            names.add(component["facts"]["name"])
     assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == names == set(lines) | {"SHA256SUMS"}
 
 
