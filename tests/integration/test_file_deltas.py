@@ -381,10 +381,16 @@ def test_the_commands_of_restore_txt(tree: Tree, sealed: bool) -> None:
     tree.large.chmod(0o604)
     with open(tree.root / "sparse", "r+b") as file:
         file.write(b"changed")
-    result = take(config)
-    folder = jobs.backup_folder(config, result.id)
+    delta = take(config)
+    (tree.root / "later").write_bytes(b"the deltas lie in the increment before")
+    for taken in (delta, take(config)):
+        assert full.id
+        _restores_by_hand(tree, jobs.backup_folder(config, taken.id), full.id)
+
+
+def _restores_by_hand(tree: Tree, folder: Path, needed: str) -> None:
     text = (folder / "RESTORE.txt").read_text()
-    assert full.id and full.id in text
+    assert needed in text
     commands = [line[4:] for line in text.splitlines() if line.startswith("    ")]
     path = "%s:%s" % (Path(sys.executable).parent, os.environ["PATH"])
     script = "set -eu\n" + "\n".join(commands) + "\n"

@@ -12,6 +12,7 @@ import jobs
 import pytest
 import trees
 
+from _engine.age.keys import keygen
 from _engine.job import parse_config
 from _engine.operations.backup import backup
 
@@ -121,3 +122,45 @@ def test_the_commands_restore_everything(tmp_path, restore_image, archive, algor
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("SELECT count(*), sum(amount) FROM accounts").fetchone() == (5000, sum(n * n for n in range(5000)))
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("archive", "sealed", "volume_size"),
+    [("tar", False, None), ("tar", True, 300_000), ("zip", False, 300_000), ("zip", True, None)],
+)
+@pytest.mark.usefixtures("ahead")
+def test_the_commands_restore_an_increment(tmp_path, monkeypatch, archive, sealed, volume_size):
+    """With what lies in older backups, and without what was removed since. That takes Python, but nothing of ours."""
+    source = tmp_path / "tree"
+    source.mkdir()
+    _tree(source, archive, seed=7)
+    job = {"format": archive, "compression": {"algorithm": "gzip"}}
+    if sealed:
+        identity, recipient = keygen()
+        (tmp_path / "identity").write_text(identity + "\n")
+        job["encryption"] = {"recipients": [recipient]}
+        monkeypatch.setenv("IDENTITY", str(tmp_path / "identity"))
+    config = jobs.configure(tmp_path, {"name": "tree", "files": {"paths": [str(source)]}}, **job)
+    if volume_size:
+        config = jobs.split(config, volume_size)
+    (source / "empty then").write_bytes(b"")
+    for name in ("replaced", "removed", "kept"):
+        (source / name).write_bytes(b"in the full backup" * 1000)
+    jobs.take(config)
+    (source / "replaced").write_bytes(b"in the first increment")
+    (source / "empty now").write_bytes(b"")
+    jobs.take(config, kind="incremental")
+    (source / "removed").unlink()
+    (source / "last").write_bytes(b"in the second increment")
+    result = jobs.take(config, kind="incremental")
+    folder = jobs.backup_folder(config, result.id)
+    before = trees.snapshot(source)
+    shutil.rmtree(source)
+    text = (folder / "RESTORE.txt").read_text()
+    assert "older backups" in text and "python3" in text.split("1. Check")[0]
+    script = "set -eu\n" + "\n".join(_commands(text)) + "\n"
+    ran = subprocess.run(["sh"], input=script.encode(), cwd=folder, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    after = trees.snapshot(folder / "restored" / "tree" / str(source).lstrip("/"))
+    assert trees.differences(before, after, ignore=LOST[archive]) == []
+    assert [path.name for path in (folder / "restored").iterdir() if not path.name.endswith(".zip")] == ["tree"]

@@ -249,7 +249,7 @@ class _Run:
         self._progress.phase("commit")
         result, job, host = self._result, self._job, self._config.host
         bases = self._components.bases(components, delivery)
-        objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components, bases))]
+        objects = [delivery.put(RESTORE_TXT, restore_text(host, job.name, backup_id, components, bases, self._components.used))]
         for name, error in delivery.failures.items():
             self._say("store %s: dropped: %s" % (name, error))
         self._say("everything is stored; the manifest follows")

@@ -47,6 +47,8 @@ class Components:
         # What this run writes, the next one cannot read back, or perhaps not.
         self._keeps_copies = bool(earlier.blind) or job.encryption is not None
         self._references: t.List[References] = []
+        #: Of each tree, the older backups that its entries need, and the volumes there.
+        self.used: t.Dict[str, t.Mapping[str, t.Set[str]]] = {}
         self._indexes = IndexCache(config.state_dir, job.name)
         self._bases = BaseCache(config.state_dir, job.name, job.delta_cache)
         self._upon = Upon(job, result, earlier, self._indexes, self._bases, say)
@@ -85,13 +87,14 @@ class Components:
         ]
 
     def bases(self, components: t.Sequence[Component], delivery: AnyDelivery) -> t.Dict[t.Tuple[str, str], Component]:
-        """What the deltas of ``components`` build upon, by the name and the id of the backup.
+        """What ``components`` build upon, by the name and the id of the backup.
 
         Raises NotFoundError, IntegrityError, the store's errors.
         """
         catalog = self._earlier.catalog(delivery)
         wanted = [(c.name, c.base) for c in components if c.is_delta and c.base is not None]
         wanted += [(c.name, backup_id) for c in components if c.deltas is not None for backup_id in c.deltas.bases]
+        wanted += [(name, backup_id) for name, ids in self.used.items() for backup_id in ids]
         bases = {(name, backup_id): catalog.manifest(backup_id).component(name) for name, backup_id in wanted}
         return {place: base for place, base in bases.items() if base is not None}
 
@@ -131,6 +134,8 @@ class Components:
             raise
         if writer.references is not None:
             self._references.append(writer.references)
+            if component.shape == "tree":
+                self.used[source.name] = writer.references.volumes
         if writer.trouble is not None:
             self._result.warn("base-unreadable", "source %s: more was stored than need be: %s" % (source.name, writer.trouble))
         for notice in reading.notices:
