@@ -20,6 +20,7 @@ from _engine.tree.restore import TreeRestore, plan_restore
 def by_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("_engine.tree.compare.Folder", windows_folder.Folder)
     monkeypatch.setattr("_engine.tree.compare.mount_points", windows_folder.mount_points)
+    monkeypatch.setattr("_engine.tree.compare.HAS_DIR_FD", False)
     monkeypatch.setattr("_engine.tree.write.HAS_DIR_FD", False)
     monkeypatch.setattr("_engine.tree.staging.HAS_DIR_FD", False)
     # All names are good here; which are not on Windows is another subject.

@@ -82,6 +82,10 @@ class VolumesRestoring:
         if self._tree is not None:
             self._tree.undo()
 
+    def conclude(self) -> None:
+        if self._tree is not None:
+            self._tree.conclude()
+
     def finish(self) -> None:
         with uninterrupted():
             problems = []

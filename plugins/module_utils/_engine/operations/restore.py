@@ -29,7 +29,7 @@ from ..names import SAFETY_TAG, parse_backup_id
 from ..progress import SILENT, Progress
 from ..result import FAILURE, WARNING, Result, utc_now
 from ..runlog import RunLog
-from ..sources import RestorePlan, RestoreTarget, Restoring
+from ..sources import RestorePlan, RestoreTarget, Restoring, Undoable
 from ..sources import load as load_source
 from ..state import State
 from ..telling import tell
@@ -298,6 +298,10 @@ class _Run:
             finally:
                 folders.remove()
             raise
+        # Of all before anything is tidied up, which may take long: a kill meanwhile must not leave some to be undone.
+        for restoring in begun:
+            if isinstance(restoring, Undoable):
+                self._tidy(restoring.conclude)
         self._finish(begun)
         self._result.changed = any(c.plan.create_count for c in self._result.components) or self._result.overwrites > 0
 
@@ -317,12 +321,15 @@ class _Run:
         # Trees last, and of them the last that was begun first: each gives a folder that several are staged in its times.
         dumps = [restoring for restoring in begun if not restoring.sets_times]
         for restoring in dumps + [restoring for restoring in reversed(begun) if restoring.sets_times]:
-            try:
-                restoring.finish()
-            except OSError as error:
-                self._warn("left-behind", "something that is no longer needed could not be removed: %s" % error)
-            except FleetBackupError as error:
-                self._warn("left-behind", str(error))
+            self._tidy(restoring.finish)
+
+    def _tidy(self, do: t.Callable[[], None]) -> None:
+        try:
+            do()
+        except OSError as error:
+            self._warn("left-behind", "something that is no longer needed could not be removed: %s" % error)
+        except FleetBackupError as error:
+            self._warn("left-behind", str(error))
 
     def _back_up_first(self) -> None:
         """Back up what is there now of what will be overwritten. Raises RestoreError when that fails."""

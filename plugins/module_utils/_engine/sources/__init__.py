@@ -147,6 +147,14 @@ class Restoring(t.Protocol):
         """Drop the old state and everything staged. Idempotent; called also after undo()."""
 
 
+@t.runtime_checkable
+class Undoable(t.Protocol):
+    """A restore that, when it is killed after commit(), the next one undoes."""
+
+    def conclude(self) -> None:
+        """Not any more: all components are in place. Raises RestoreError."""
+
+
 class Source:
     """One thing to read and later to write back."""
 

@@ -118,8 +118,13 @@ class TreeRestore:
         if problems:
             raise RestoreError("\n".join(problems))
 
+    def conclude(self) -> None:
+        for staging in self._stagings.values():
+            staging.conclude()
+
     def finish(self) -> None:
         self._plain.close()
+        self.conclude()
         for staging in self._stagings.values():
             staging.finish()
         self._comparison.close()

@@ -58,8 +58,8 @@ _own: t.Set[bytes] = set()
 class Staging:
     """The staged part of a restore below one folder, the holder. ``where`` is the holder's path, for messages.
 
-    note() and note_set() plan; seal() and commit() carry the plan out; undo() reverses whatever of it was done; finish()
-    removes the staging folder. All raise RestoreError.
+    note() and note_set() plan; seal() and commit() carry the plan out; undo() reverses whatever of it was done, until conclude();
+    finish() removes the staging folder. All raise RestoreError.
     """
 
     #: What waits to be put in place.
@@ -203,13 +203,22 @@ class Staging:
         self._times = self._first_times(_COMMIT)
         self._end()
 
-    def finish(self) -> None:
-        """Remove the staging folder, unless undo() could not put everything back. Idempotent."""
+    def conclude(self) -> None:
+        """Say that what was put in place stays: no later restore undoes it. Idempotent."""
         if self._kept or self._finished:
             return
         try:
             if self._folder.state(_COMMIT) is not None:
                 self._end()
+        except OSError as error:
+            raise self._error(self._name, "the restore cannot be concluded", error) from None
+
+    def finish(self) -> None:
+        """Remove the staging folder, unless undo() could not put everything back. Idempotent."""
+        if self._kept or self._finished:
+            return
+        self.conclude()
+        try:
             self._close()
             remove_tree(self._holder, self._name)
             if self._times is not None:
