@@ -31,6 +31,7 @@ AHEAD = 6
 _FEW = 4
 # Frames that the child may have: the one at hand, and the next.
 _MOST = 2
+
 # With more lines to be looked at again, a frame is better looked at as a whole: one of so many.
 _SHARE = 4
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import marshal
 import mmap
 import os
-import select
 import socket
 import struct
 import sys
 import typing as t
 
 from .. import second_process
+from ..readiness import is_readable
 from ..second_process import PATIENCE
 from ..system.folder import Folder
 from .plain_files import ENOUGH, Owner, make_files
@@ -41,7 +41,6 @@ class SecondWriter:
     def __init__(self) -> None:
         self._child = -1
         self._socket: t.Optional[socket.socket] = None
-        self._poll: t.Any = None
         self._offered = 0
         #: Runs that were taken and not answered yet.
         self.asked = 0
@@ -49,8 +48,6 @@ class SecondWriter:
             return
         self._memory = memoryview(mmap.mmap(-1, _SLOTS * _SLOT))
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
         with theirs:
             self._child = second_process.begin(lambda: _serve(theirs, self._memory), [theirs.fileno()])
         if self._child < 0:
@@ -82,7 +79,7 @@ class SecondWriter:
 
     def has_answer(self) -> bool:
         """Whether answer() would not wait."""
-        return self._socket is None or self._is_readable(0)
+        return self._socket is None or is_readable(self._socket, 0)
 
     def answer(self) -> t.Optional[t.Tuple[int, int]]:
         """What came of the first run that was not asked for yet: the number of files made, and their bytes.
@@ -90,7 +87,7 @@ class SecondWriter:
         None when nobody knows: then none of them may be there, or some, or a part of one.
         """
         self.asked -= 1
-        if self._socket is not None and self._is_readable(PATIENCE):
+        if self._socket is not None and is_readable(self._socket, PATIENCE):
             try:
                 data = self._socket.recv(_ANSWER.size)
             except OSError:
@@ -108,9 +105,6 @@ class SecondWriter:
             self._socket = None
         second_process.end(self._child)
         self._child = -1
-
-    def _is_readable(self, seconds: float) -> bool:
-        return bool(self._poll.poll(seconds * 1000))
 
 
 def _range(files: t.Iterable[PlainFile]) -> t.Tuple[int, int]:
